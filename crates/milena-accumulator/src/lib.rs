@@ -1,0 +1,2 @@
+//! Where records wait: batches per partition, the buffer pool and deliveries.
+#![forbid(unsafe_code)]

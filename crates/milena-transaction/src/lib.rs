@@ -1,0 +1,2 @@
+//! Producer ids, epochs, sequences and transaction states.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! Kafka's wire protocol: primitives, messages in every version, headers and error codes.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! The Apache Kafka producer for Rust.
+#![forbid(unsafe_code)]

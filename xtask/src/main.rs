@@ -1,0 +1,3 @@
+//! The project's own commands: tests, checks, real clusters and benchmarks.
+
+fn main() {}
