@@ -1,0 +1,132 @@
+//! Guessing how well the next batch will compress, from how well the last ones did.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::{BatchHeader, Codec};
+
+/// What a topic's batches compress to, by codec: compressed over raw, 1.0 at first.
+///
+/// A batch is filled until its estimated size reaches `batch.size`. Kafka's own client steps up fast and down slowly,
+/// so that a batch rarely turns out larger than planned; this one takes the same steps. One for each topic of each
+/// producer. Shared by those who append and those who seal: a lost race costs one step.
+#[derive(Debug)]
+pub struct RatioEstimator([AtomicU32; Codec::ALL.len()]);
+
+/// What the estimate is multiplied with, for safety.
+const MARGIN: f32 = 1.05;
+
+/// The least step up, when a batch came out larger than estimated.
+const STEP_UP: f32 = 0.05;
+
+/// The largest step down, when a batch came out smaller.
+const STEP_DOWN: f32 = 0.005;
+
+impl RatioEstimator {
+    /// One that knows nothing yet: batches are estimated at their raw size.
+    pub fn new() -> Self {
+        Self(std::array::from_fn(|_| AtomicU32::new(1f32.to_bits())))
+    }
+
+    /// The estimate for this codec.
+    #[inline]
+    pub fn ratio(&self, codec: Codec) -> f32 {
+        f32::from_bits(self.cell(codec).load(Ordering::Relaxed))
+    }
+
+    /// How large a batch with this many raw bytes of records is expected to be, header included.
+    #[inline]
+    pub fn batch_size(&self, codec: Codec, raw: usize) -> usize {
+        estimated_batch_size(codec, raw, self.ratio(codec))
+    }
+
+    /// Learns from a batch: so many raw bytes of records became so many.
+    pub fn observe(&self, codec: Codec, raw: usize, compressed: usize) {
+        if codec == Codec::None || raw == 0 {
+            return;
+        }
+        let observed = compressed as f32 / raw as f32;
+        let estimate = self.ratio(codec);
+        self.set(
+            codec,
+            if observed > estimate {
+                observed.max(estimate + STEP_UP)
+            } else {
+                observed.max(estimate - STEP_DOWN)
+            },
+        );
+    }
+
+    /// Learns from a batch that a broker found too large: the next ones are planned at their raw size at least.
+    pub fn observe_too_large(&self, codec: Codec, raw: usize, compressed: usize) {
+        if codec == Codec::None || raw == 0 {
+            return;
+        }
+        self.set(codec, (compressed as f32 / raw as f32).max(1.0));
+    }
+
+    fn set(&self, codec: Codec, ratio: f32) {
+        self.cell(codec).store(ratio.to_bits(), Ordering::Relaxed);
+    }
+
+    fn cell(&self, codec: Codec) -> &AtomicU32 {
+        &self.0[usize::from(codec.id())]
+    }
+}
+
+impl Default for RatioEstimator {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// [`RatioEstimator::batch_size`], for an estimate that was taken when the batch was opened.
+#[inline]
+pub fn estimated_batch_size(codec: Codec, raw: usize, ratio: f32) -> usize {
+    match codec {
+        Codec::None => BatchHeader::LEN + raw,
+        _ => BatchHeader::LEN + (raw as f32 * ratio * MARGIN) as usize,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn jumps_up_and_creeps_down() {
+        let ratios = RatioEstimator::new();
+        assert_eq!(ratios.ratio(Codec::Lz4), 1.0);
+        ratios.observe(Codec::Lz4, 1000, 300);
+        assert!((ratios.ratio(Codec::Lz4) - 0.995).abs() < 1e-6);
+        for _ in 0..300 {
+            ratios.observe(Codec::Lz4, 1000, 300);
+        }
+        assert!((ratios.ratio(Codec::Lz4) - 0.3).abs() < 1e-6);
+        ratios.observe(Codec::Lz4, 1000, 310);
+        assert!((ratios.ratio(Codec::Lz4) - 0.35).abs() < 1e-6);
+        ratios.observe(Codec::Lz4, 1000, 900);
+        assert!((ratios.ratio(Codec::Lz4) - 0.9).abs() < 1e-6);
+        assert_eq!(ratios.ratio(Codec::Zstd), 1.0);
+    }
+
+    #[test]
+    fn a_refused_batch_resets_it() {
+        let ratios = RatioEstimator::new();
+        for _ in 0..50 {
+            ratios.observe(Codec::Gzip, 1000, 100);
+        }
+        ratios.observe_too_large(Codec::Gzip, 1000, 800);
+        assert_eq!(ratios.ratio(Codec::Gzip), 1.0);
+        ratios.observe_too_large(Codec::Gzip, 1000, 1100);
+        assert!((ratios.ratio(Codec::Gzip) - 1.1).abs() < 1e-6);
+    }
+
+    #[test]
+    fn sizes() {
+        let ratios = RatioEstimator::new();
+        assert_eq!(ratios.batch_size(Codec::None, 1000), 1061);
+        assert_eq!(ratios.batch_size(Codec::Zstd, 1000), 61 + 1050);
+        ratios.observe(Codec::None, 1000, 10);
+        assert_eq!(ratios.batch_size(Codec::None, 1000), 1061);
+    }
+}

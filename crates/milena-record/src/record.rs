@@ -1,0 +1,326 @@
+//! One record: its parts, its exact size, and its bytes in a batch of format 2.
+
+use std::fmt;
+
+use crate::BatchHeader;
+use crate::varint::{self, Piece};
+
+/// Where encoded bytes go.
+///
+/// A record is put in a handful of pieces: a few bytes of lengths first, then key, value and headers as they are.
+pub trait Sink {
+    /// Appends `bytes`.
+    fn put(&mut self, bytes: &[u8]);
+}
+
+impl Sink for Vec<u8> {
+    #[inline]
+    fn put(&mut self, bytes: &[u8]) {
+        self.extend_from_slice(bytes);
+    }
+}
+
+impl<S: Sink> Sink for &mut S {
+    #[inline]
+    fn put(&mut self, bytes: &[u8]) {
+        (**self).put(bytes);
+    }
+}
+
+/// One header of a record to be written. The same key may come more than once; order is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header<'a> {
+    /// The key; never null in Kafka, but it may be empty.
+    pub key: &'a str,
+    /// The value; `None` is null, which is not the same as empty.
+    pub value: Option<&'a [u8]>,
+}
+
+impl<'a> Header<'a> {
+    /// A header with a value.
+    pub const fn new(key: &'a str, value: &'a [u8]) -> Self {
+        Self {
+            key,
+            value: Some(value),
+        }
+    }
+}
+
+/// Headers kept in a caller's own form, lent to a [`RecordRef`] without being copied into a slice first.
+pub trait HeaderList: Sync {
+    /// How many there are.
+    fn len(&self) -> usize;
+
+    /// The one at `index`, which is below [`len`](Self::len).
+    fn get(&self, index: usize) -> Header<'_>;
+
+    /// Whether there are none.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// The headers of a record to be written.
+#[derive(Clone, Copy)]
+pub struct HeadersRef<'a>(Repr<'a>);
+
+#[derive(Clone, Copy)]
+enum Repr<'a> {
+    Slice(&'a [Header<'a>]),
+    List(&'a dyn HeaderList),
+}
+
+impl<'a> HeadersRef<'a> {
+    /// No headers.
+    pub const EMPTY: Self = Self(Repr::Slice(&[]));
+
+    /// Headers in a slice.
+    #[inline]
+    pub const fn slice(headers: &'a [Header<'a>]) -> Self {
+        Self(Repr::Slice(headers))
+    }
+
+    /// Headers in a form of the caller's own.
+    #[inline]
+    pub fn list(headers: &'a dyn HeaderList) -> Self {
+        if headers.is_empty() {
+            Self::EMPTY
+        } else {
+            Self(Repr::List(headers))
+        }
+    }
+
+    /// How many there are.
+    #[inline]
+    pub fn len(&self) -> usize {
+        match self.0 {
+            Repr::Slice(headers) => headers.len(),
+            Repr::List(headers) => headers.len(),
+        }
+    }
+
+    /// Whether there are none.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The headers in order.
+    pub fn iter(&self) -> impl Iterator<Item = Header<'a>> + use<'a> {
+        let repr = self.0;
+        (0..self.len()).map(move |index| match repr {
+            Repr::Slice(headers) => headers[index],
+            Repr::List(headers) => headers.get(index),
+        })
+    }
+}
+
+impl<'a> From<&'a [Header<'a>]> for HeadersRef<'a> {
+    fn from(headers: &'a [Header<'a>]) -> Self {
+        Self::slice(headers)
+    }
+}
+
+impl Default for HeadersRef<'_> {
+    fn default() -> Self {
+        Self::EMPTY
+    }
+}
+
+impl fmt::Debug for HeadersRef<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
+
+/// A record to be written: everything borrowed.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RecordRef<'a> {
+    /// Milliseconds since 1970, or -1 for none.
+    pub timestamp: i64,
+    /// The key; `None` is null, which is not the same as empty.
+    pub key: Option<&'a [u8]>,
+    /// The value; `None` is a tombstone, which is not the same as empty.
+    pub value: Option<&'a [u8]>,
+    /// The headers in order.
+    pub headers: HeadersRef<'a>,
+}
+
+/// Bytes of the parts that do not depend on the place in the batch: key, value and headers with their lengths.
+///
+/// Exact. Worth computing once, before a lock is taken, and given to [`record_size_from`] under it.
+#[inline]
+pub fn parts_size(record: &RecordRef<'_>) -> usize {
+    let headers = if record.headers.is_empty() {
+        1
+    } else {
+        headers_size(&record.headers)
+    };
+    bytes_size(record.key) + bytes_size(record.value) + headers
+}
+
+/// Bytes that the record takes in a batch, at this place. Exact.
+///
+/// # Example
+///
+/// ```
+/// use milena_record::{RecordRef, encode_record, record_size};
+///
+/// let record = RecordRef { value: Some(b"hello"), ..RecordRef::default() };
+/// let mut body = Vec::new();
+/// encode_record(&mut body, 0, 0, &record);
+/// assert_eq!(body.len(), record_size(0, 0, &record));
+/// ```
+#[inline]
+pub fn record_size(offset_delta: i32, timestamp_delta: i64, record: &RecordRef<'_>) -> usize {
+    record_size_from(offset_delta, timestamp_delta, parts_size(record))
+}
+
+/// [`record_size`], from what [`parts_size`] said.
+#[inline]
+pub const fn record_size_from(offset_delta: i32, timestamp_delta: i64, parts: usize) -> usize {
+    let body = body_size(offset_delta, timestamp_delta, parts);
+    varint::size_of_len(body) + body
+}
+
+/// The most that a batch of this one record can take before compression, wherever it lands.
+///
+/// Kafka admits records by this number (`max.request.size`, `buffer.memory`): the header of a batch, the longest
+/// possible head of a record, and the exact size of its parts.
+#[inline]
+pub fn size_upper_bound(record: &RecordRef<'_>) -> usize {
+    BatchHeader::LEN + MAX_RECORD_OVERHEAD + parts_size(record)
+}
+
+/// The longest head of a record: length 5, attributes 1, timestamp 10, offset 5.
+pub const MAX_RECORD_OVERHEAD: usize = 21;
+
+/// Appends the record. `timestamp_delta` may be negative.
+///
+/// The whole record has to be shorter than 2^31 bytes, and `offset_delta` not negative; whoever admits records sees
+/// to that, by [`size_upper_bound`].
+#[inline]
+pub fn encode_record(
+    out: &mut impl Sink,
+    offset_delta: i32,
+    timestamp_delta: i64,
+    record: &RecordRef<'_>,
+) {
+    encode_record_from(
+        out,
+        offset_delta,
+        timestamp_delta,
+        record,
+        parts_size(record),
+    );
+}
+
+/// [`encode_record`], with what [`parts_size`] said of this record.
+#[inline]
+pub fn encode_record_from(
+    out: &mut impl Sink,
+    offset_delta: i32,
+    timestamp_delta: i64,
+    record: &RecordRef<'_>,
+    parts: usize,
+) {
+    encode_head(out, offset_delta, timestamp_delta, record, parts);
+    if let Some(value) = record.value {
+        out.put(value);
+    }
+    encode_record_tail(out, record);
+}
+
+/// Appends what comes before the value: all lengths including the value's own, and the key.
+///
+/// Then the caller appends the value, or leaves it where it is and puts a reference to it, and goes on with
+/// [`encode_record_tail`].
+#[inline]
+pub fn encode_record_head(
+    out: &mut impl Sink,
+    offset_delta: i32,
+    timestamp_delta: i64,
+    record: &RecordRef<'_>,
+) {
+    encode_head(
+        out,
+        offset_delta,
+        timestamp_delta,
+        record,
+        parts_size(record),
+    );
+}
+
+/// Appends what comes after the value: the headers.
+#[inline]
+pub fn encode_record_tail(out: &mut impl Sink, record: &RecordRef<'_>) {
+    if record.headers.is_empty() {
+        out.put(&[0]);
+    } else {
+        encode_headers(out, &record.headers);
+    }
+}
+
+#[inline]
+fn encode_head(
+    out: &mut impl Sink,
+    offset_delta: i32,
+    timestamp_delta: i64,
+    record: &RecordRef<'_>,
+    parts: usize,
+) {
+    // 5 length, 1 attributes, 10 timestamp, 5 offset, 5 key length, 5 value length.
+    let mut piece = Piece::<32>::new();
+    piece.count(body_size(offset_delta, timestamp_delta, parts));
+    piece.byte(0);
+    piece.long(timestamp_delta);
+    piece.int(offset_delta);
+    piece.len_of(record.key);
+    if let Some(key) = record.key {
+        out.put(piece.as_slice());
+        out.put(key);
+        piece = Piece::new();
+    }
+    piece.len_of(record.value);
+    out.put(piece.as_slice());
+}
+
+#[inline]
+const fn body_size(offset_delta: i32, timestamp_delta: i64, parts: usize) -> usize {
+    1 + varint::size_long(timestamp_delta) + varint::size(offset_delta) + parts
+}
+
+#[inline]
+fn bytes_size(bytes: Option<&[u8]>) -> usize {
+    match bytes {
+        Some(bytes) => varint::size_of_len(bytes.len()) + bytes.len(),
+        None => 1,
+    }
+}
+
+#[inline(never)]
+fn headers_size(headers: &HeadersRef<'_>) -> usize {
+    let each = headers
+        .iter()
+        .map(|header| bytes_size(Some(header.key.as_bytes())) + bytes_size(header.value));
+    varint::size_of_len(headers.len()) + each.sum::<usize>()
+}
+
+#[inline(never)]
+fn encode_headers(out: &mut impl Sink, headers: &HeadersRef<'_>) {
+    let mut piece = Piece::<16>::new();
+    piece.count(headers.len());
+    for header in headers.iter() {
+        piece.len_of(Some(header.key.as_bytes()));
+        out.put(piece.as_slice());
+        out.put(header.key.as_bytes());
+        piece = Piece::new();
+        piece.len_of(header.value);
+        if let Some(value) = header.value {
+            out.put(piece.as_slice());
+            out.put(value);
+            piece = Piece::new();
+        }
+    }
+    out.put(piece.as_slice());
+}
