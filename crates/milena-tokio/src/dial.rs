@@ -1,13 +1,14 @@
 //! From a name to an open stream: all addresses of the name, a little apart, the first wins.
 
 use std::fmt;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::connector::{BoxFuture, Connector, Resolver, Stream};
 
@@ -134,19 +135,16 @@ async fn race(
             None => {}
         }
         let failures = failed.len();
-        let finished = poll_fn(|cx| poll_attempts(cx, &mut attempts, &mut failed, failures));
-        if rest.len() == 0 {
-            if let Some(winner) = finished.await {
-                return Ok(winner);
+        let mut patience = pin!((rest.len() > 0).then(|| sleep(STAGGER)));
+        let finished = poll_fn(|cx| {
+            let attempts = poll_attempts(cx, &mut attempts, &mut failed, failures);
+            match patience.as_mut().as_pin_mut() {
+                Some(patience) if attempts.is_pending() => patience.poll(cx).map(|()| None),
+                _ => attempts,
             }
-        } else {
-            tokio::select! {
-                biased;
-                winner = finished => if let Some(winner) = winner {
-                    return Ok(winner);
-                },
-                () = sleep_until(Instant::now() + STAGGER) => {}
-            }
+        });
+        if let Some(winner) = finished.await {
+            return Ok(winner);
         }
     }
 }
