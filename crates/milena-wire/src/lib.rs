@@ -22,7 +22,7 @@ pub use fault::{Fault, Parsed, Unsayable, Unsupported, Why};
 #[doc(hidden)]
 pub use fault::{null, place};
 pub use frame::{
-    DEFAULT_FRAME_LIMIT, Frame, begin_request, decode_body, decode_response, encode_request,
+    DEFAULT_FRAME_LIMIT, Frame, Split, begin_request, decode_body, decode_response, encode_request,
     encode_response, end_frame, frame_len, peek_correlation, peek_request, split_frame,
 };
 pub use header::{RequestHeader, ResponseHeader};
