@@ -1,3 +1,1 @@
 //! What the benchmarks share.
-
-#![forbid(unsafe_code)]

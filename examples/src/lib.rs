@@ -1,3 +1,1 @@
 //! What the examples share.
-
-#![forbid(unsafe_code)]

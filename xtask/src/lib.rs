@@ -11,6 +11,5 @@ pub mod ci;
 pub mod kafka;
 pub mod layers;
 pub mod run;
-pub mod schema;
 pub mod test;
 pub mod tidy;

@@ -1,0 +1,509 @@
+//! The memory of records: an exact budget, chunks that come back, and waiters served in order.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt;
+use std::future::Future;
+use std::mem;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Instant;
+
+use crate::bin::Bin;
+use crate::gate::CloseReason;
+
+/// Memory taken out of the budget: so many bytes, some of them as chunks that are ready to use. Plain data; whoever
+/// holds it gives it back.
+#[derive(Default)]
+pub(crate) struct Stock {
+    pub(crate) bytes: usize,
+    /// One chunk, the usual case, needs no list.
+    pub(crate) one: Option<Vec<u8>>,
+    pub(crate) more: Vec<Vec<u8>>,
+    /// An empty list that a new batch keeps its chunks in.
+    pub(crate) list: Option<Vec<Vec<u8>>>,
+}
+
+impl Stock {
+    pub(crate) fn chunks(&self) -> usize {
+        usize::from(self.one.is_some()) + self.more.len()
+    }
+
+    fn push(&mut self, chunk: Vec<u8>) {
+        if self.one.is_none() {
+            self.one = Some(chunk);
+        } else {
+            self.more.push(chunk);
+        }
+    }
+
+    fn pop(&mut self) -> Option<Vec<u8>> {
+        self.more.pop().or_else(|| self.one.take())
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.bytes == 0 && self.list.is_none() && self.chunks() == 0
+    }
+}
+
+/// Why memory was not granted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RoomError {
+    /// `max.block.ms` passed.
+    #[error(
+        "no memory became free within max.block.ms: raise buffer.memory or send less at a time"
+    )]
+    TimedOut,
+    /// More than `buffer.memory` in all.
+    #[error("{bytes} bytes are more than the whole buffer.memory of {total}")]
+    TooLarge {
+        /// What was asked for.
+        bytes: usize,
+        /// What there is.
+        total: usize,
+    },
+    /// The producer was closed.
+    #[error("the producer is closed ({0})")]
+    Closed(CloseReason),
+}
+
+/// The budget and the chunks. Its lock is a leaf: nothing else is taken inside.
+pub(crate) struct Pool {
+    chunk: usize,
+    total: usize,
+    /// Capacity of the lists that batches keep their chunks in.
+    list: usize,
+    state: Mutex<State>,
+    /// Waiters that are not served. Written under the lock, read without.
+    waiting: AtomicUsize,
+}
+
+struct State {
+    /// What nobody holds. Free chunks are part of it and never more than it.
+    available: usize,
+    free: Vec<Vec<u8>>,
+    lists: Vec<Vec<Vec<u8>>>,
+    /// Waiters in order of arrival.
+    queue: VecDeque<u64>,
+    waiters: BTreeMap<u64, Waiter>,
+    answers: BTreeMap<u64, Result<Stock, RoomError>>,
+    deadlines: BTreeSet<(Instant, u64)>,
+    next: u64,
+    exhausted: u64,
+    closed: Option<CloseReason>,
+}
+
+struct Waiter {
+    bytes: usize,
+    deadline: Instant,
+    waker: Option<Waker>,
+}
+
+/// What the pool looks like now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct PoolSnapshot {
+    pub(crate) total: usize,
+    pub(crate) available: usize,
+    pub(crate) free_chunks: usize,
+    pub(crate) waiters: usize,
+    pub(crate) exhausted: u64,
+}
+
+/// Lists of chunks that are kept for the next batches.
+const SPARE_LISTS: usize = 256;
+
+impl Pool {
+    pub(crate) fn new(total: usize, chunk: usize, batch: usize) -> Self {
+        Self {
+            chunk,
+            total,
+            list: batch.div_ceil(chunk) + 2,
+            state: Mutex::new(State {
+                available: total,
+                free: Vec::new(),
+                lists: Vec::new(),
+                queue: VecDeque::new(),
+                waiters: BTreeMap::new(),
+                answers: BTreeMap::new(),
+                deadlines: BTreeSet::new(),
+                next: 0,
+                exhausted: 0,
+                closed: None,
+            }),
+            waiting: AtomicUsize::new(0),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn chunk_size(&self) -> usize {
+        self.chunk
+    }
+
+    #[inline]
+    pub(crate) fn total(&self) -> usize {
+        self.total
+    }
+
+    /// Whether somebody waits for memory.
+    #[inline]
+    pub(crate) fn is_waited_for(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) > 0
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes `bytes` out of the budget, and `chunks` of them as chunks if they are free. `None` if there is not enough
+    /// or somebody came first.
+    pub(crate) fn take(&self, bytes: usize, chunks: usize, list: bool) -> Option<Stock> {
+        let mut state = self.lock();
+        if !state.waiters.is_empty() || state.available < bytes {
+            return None;
+        }
+        let mut stock = state.grant(bytes, chunks, self.chunk);
+        if list {
+            stock.list = state.lists.pop();
+        }
+        drop(state);
+        if list && stock.list.is_none() {
+            stock.list = Some(Vec::with_capacity(self.list));
+        }
+        Some(stock)
+    }
+
+    /// A list for a new batch's chunks.
+    pub(crate) fn list(&self) -> Vec<Vec<u8>> {
+        let spare = self.lock().lists.pop();
+        spare.unwrap_or_else(|| Vec::with_capacity(self.list))
+    }
+
+    /// Makes `chunks` chunks out of the stock's bytes ready to use.
+    pub(crate) fn ready(&self, stock: &mut Stock, chunks: usize) {
+        while stock.chunks() < chunks {
+            stock.push(Vec::with_capacity(self.chunk));
+        }
+    }
+
+    /// Uses one chunk of the stock. Its bytes are the caller's from now on.
+    pub(crate) fn use_chunk(&self, stock: &mut Stock) -> Vec<u8> {
+        debug_assert!(stock.bytes >= self.chunk);
+        stock.bytes -= self.chunk;
+        let chunk = stock.pop();
+        chunk.unwrap_or_else(|| Vec::with_capacity(self.chunk))
+    }
+
+    /// Gives back what is left of a stock.
+    pub(crate) fn put(&self, mut stock: Stock) {
+        if stock.is_empty() {
+            return;
+        }
+        let mut chunks = mem::take(&mut stock.more);
+        chunks.extend(stock.one.take());
+        self.put_chunks(stock.bytes, chunks, stock.list);
+    }
+
+    /// Gives `bytes` back to the budget, and the chunks that they were. Serves those who wait.
+    pub(crate) fn put_chunks(
+        &self,
+        bytes: usize,
+        mut chunks: Vec<Vec<u8>>,
+        list: Option<Vec<Vec<u8>>>,
+    ) {
+        // Exact allocations are not pooled; they end here, outside the lock.
+        chunks.retain(|chunk| chunk.capacity() == self.chunk);
+        let mut state = self.lock();
+        state.available += bytes;
+        debug_assert!(state.available <= self.total);
+        for mut chunk in chunks.drain(..) {
+            chunk.clear();
+            state.free.push(chunk);
+        }
+        for list in [Some(chunks), list].into_iter().flatten() {
+            if list.capacity() >= self.list && state.lists.len() < SPARE_LISTS {
+                state.lists.push(list);
+            }
+        }
+        state.trim(self.chunk);
+        let woken = self.serve(&mut state);
+        drop(state);
+        wake(woken);
+    }
+
+    /// Grants the first waiters what they need, as long as there is enough.
+    fn serve(&self, state: &mut State) -> Vec<Waker> {
+        let mut woken = Vec::new();
+        while let Some(id) = state.queue.front().copied() {
+            let Some(waiter) = state.waiters.get(&id) else {
+                state.queue.pop_front();
+                continue;
+            };
+            let bytes = waiter.bytes;
+            if state.available < bytes {
+                break;
+            }
+            let stock = state.grant(bytes, bytes / self.chunk, self.chunk);
+            state.queue.pop_front();
+            woken.extend(state.answer(id, Ok(stock)));
+        }
+        self.count(state);
+        woken
+    }
+
+    fn count(&self, state: &State) {
+        self.waiting.store(state.waiters.len(), Ordering::Relaxed);
+    }
+
+    /// Joins the queue, at its end. Returns the waiter's number, whether it is the first to wait, and whether its
+    /// deadline is the earliest.
+    pub(crate) fn join(&self, now: Instant, bytes: usize, deadline: Instant) -> Joined {
+        let mut state = self.lock();
+        let id = state.next;
+        state.next += 1;
+        let refused = match state.closed {
+            Some(reason) => Some(RoomError::Closed(reason)),
+            None if bytes > self.total => Some(RoomError::TooLarge {
+                bytes,
+                total: self.total,
+            }),
+            None => None,
+        };
+        if let Some(error) = refused {
+            state.answers.insert(id, Err(error));
+            return Joined {
+                id,
+                first: false,
+                earliest: false,
+            };
+        }
+        let earliest = state.deadlines.first().is_none_or(|(at, _)| deadline < *at);
+        state.waiters.insert(
+            id,
+            Waiter {
+                bytes,
+                deadline,
+                waker: None,
+            },
+        );
+        state.queue.push_back(id);
+        state.deadlines.insert((deadline, id));
+        // Nobody waits yet who could be woken: the new one is last.
+        let woken = self.serve(&mut state);
+        debug_assert!(woken.is_empty());
+        if deadline <= now && state.remove(id).is_some() {
+            state.exhausted += 1;
+            state.answers.insert(id, Err(RoomError::TimedOut));
+            self.count(&state);
+        }
+        let waits = state.waiters.contains_key(&id);
+        Joined {
+            id,
+            first: waits && state.waiters.len() == 1,
+            earliest: waits && earliest,
+        }
+    }
+
+    fn poll(&self, id: u64, cx: &mut Context<'_>) -> Poll<Result<Stock, RoomError>> {
+        let waker = cx.waker().clone();
+        let mut state = self.lock();
+        if let Some(answer) = state.answers.remove(&id) {
+            drop(state);
+            drop(waker);
+            return Poll::Ready(answer);
+        }
+        let replaced = match state.waiters.get_mut(&id) {
+            Some(waiter) => waiter.waker.replace(waker),
+            None => Some(waker),
+        };
+        drop(state);
+        drop(replaced);
+        Poll::Pending
+    }
+
+    /// Ends a wait, granted or not, and serves the next.
+    fn leave(&self, id: u64) {
+        let mut state = self.lock();
+        let answer = state.answers.remove(&id);
+        let waiter = state.remove(id);
+        let woken = self.serve(&mut state);
+        drop(state);
+        drop(waiter);
+        if let Some(Ok(stock)) = answer {
+            self.put(stock);
+        }
+        wake(woken);
+    }
+
+    /// The earliest deadline of those who wait.
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        self.lock().deadlines.first().map(|(at, _)| *at)
+    }
+
+    /// Ends the waits whose deadline has come.
+    pub(crate) fn fire_deadlines(&self, now: Instant, bin: &mut Bin) {
+        let mut state = self.lock();
+        while let Some((at, id)) = state.deadlines.first().copied() {
+            if at > now {
+                break;
+            }
+            state.exhausted += 1;
+            let woken = state.answer(id, Err(RoomError::TimedOut));
+            woken.into_iter().for_each(|waker| bin.wake(waker));
+        }
+        // The next in line may need less than the one that gave up.
+        for waker in self.serve(&mut state) {
+            bin.wake(waker);
+        }
+    }
+
+    /// Ends all waits, now and until it is opened again.
+    pub(crate) fn close(&self, reason: CloseReason, bin: &mut Bin) {
+        let mut state = self.lock();
+        state.closed = Some(reason);
+        for id in mem::take(&mut state.queue) {
+            let woken = state.answer(id, Err(RoomError::Closed(reason)));
+            woken.into_iter().for_each(|waker| bin.wake(waker));
+        }
+        self.count(&state);
+    }
+
+    pub(crate) fn open(&self) {
+        self.lock().closed = None;
+    }
+
+    pub(crate) fn snapshot(&self) -> PoolSnapshot {
+        let state = self.lock();
+        PoolSnapshot {
+            total: self.total,
+            available: state.available,
+            free_chunks: state.free.len(),
+            waiters: state.waiters.len(),
+            exhausted: state.exhausted,
+        }
+    }
+}
+
+impl State {
+    fn grant(&mut self, bytes: usize, chunks: usize, chunk: usize) -> Stock {
+        self.available -= bytes;
+        let mut stock = Stock {
+            bytes,
+            ..Stock::default()
+        };
+        if chunks > 1 {
+            stock.more = self.lists.pop().unwrap_or_default();
+        }
+        for _ in 0..chunks {
+            match self.free.pop() {
+                Some(chunk) => stock.push(chunk),
+                None => break,
+            }
+        }
+        self.trim(chunk);
+        stock
+    }
+
+    /// Frees pooled chunks whose bytes are used otherwise.
+    fn trim(&mut self, chunk: usize) {
+        let most = self.available / chunk;
+        if self.free.len() > most {
+            self.free.truncate(most);
+        }
+    }
+
+    fn remove(&mut self, id: u64) -> Option<Waiter> {
+        let waiter = self.waiters.remove(&id)?;
+        self.deadlines.remove(&(waiter.deadline, id));
+        Some(waiter)
+    }
+
+    fn answer(&mut self, id: u64, answer: Result<Stock, RoomError>) -> Option<Waker> {
+        let waiter = self.remove(id)?;
+        self.answers.insert(id, answer);
+        waiter.waker
+    }
+}
+
+pub(crate) fn wake(wakers: Vec<Waker>) {
+    for waker in wakers {
+        waker.wake();
+    }
+}
+
+/// How a waiter joined.
+pub(crate) struct Joined {
+    pub(crate) id: u64,
+    pub(crate) first: bool,
+    pub(crate) earliest: bool,
+}
+
+/// Memory granted to a waiter, to be used for one append. What is not used goes back when it is dropped.
+#[must_use = "memory is given back when this is dropped"]
+pub struct Room {
+    pub(crate) pool: Arc<Pool>,
+    pub(crate) stock: Stock,
+}
+
+impl Room {
+    /// Bytes granted.
+    pub fn bytes(&self) -> usize {
+        self.stock.bytes
+    }
+
+    pub(crate) fn into_stock(mut self) -> Stock {
+        mem::take(&mut self.stock)
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.pool.put(mem::take(&mut self.stock));
+    }
+}
+
+impl fmt::Debug for Room {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Room({} bytes)", self.bytes())
+    }
+}
+
+/// Waits for memory, strictly first come, first served. In line from the moment it is made.
+///
+/// Cancel-safe: dropping it gives everything back, even what was granted already, and serves the next.
+#[must_use = "a place in line is lost when this is dropped"]
+pub struct WaitRoom {
+    pool: Arc<Pool>,
+    id: Option<u64>,
+}
+
+impl WaitRoom {
+    pub(crate) fn new(pool: &Arc<Pool>, id: u64) -> Self {
+        Self {
+            pool: Arc::clone(pool),
+            id: Some(id),
+        }
+    }
+}
+
+impl Future for WaitRoom {
+    type Output = Result<Room, RoomError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Some(id) = self.id else {
+            return Poll::Pending;
+        };
+        let answer = std::task::ready!(self.pool.poll(id, cx));
+        self.id = None;
+        let pool = Arc::clone(&self.pool);
+        Poll::Ready(answer.map(|stock| Room { pool, stock }))
+    }
+}
+
+impl Drop for WaitRoom {
+    fn drop(&mut self) {
+        if let Some(id) = self.id.take() {
+            self.pool.leave(id);
+        }
+    }
+}

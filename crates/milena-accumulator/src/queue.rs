@@ -1,0 +1,344 @@
+//! The batches of one partition: one that takes records, and those that are full and wait to be taken.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+use milena_record::{
+    Codec, Sink, encode_record_from, encode_record_head, encode_record_tail, estimated_batch_size,
+    record_size_from,
+};
+
+use crate::batch::{Batch, Rest};
+use crate::bin::Bin;
+use crate::body::{Body, Cut};
+use crate::outcome::{CallbackEntry, Outcome};
+use crate::pool::{Pool, Stock};
+use crate::record::Prepared;
+use crate::topic::{Slot, Topic};
+
+/// How much goes into a batch.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// `batch.size`, header included.
+    pub(crate) batch: usize,
+    /// The most raw bytes of records, whatever they may compress to.
+    pub(crate) raw: usize,
+    pub(crate) codec: Codec,
+}
+
+/// What waits in a partition. Behind its lock.
+#[derive(Default)]
+pub(crate) struct Queue {
+    pub(crate) open: Option<Open>,
+    closed: VecDeque<Open>,
+    /// Bytes of unkeyed records since this became the sticky partition of its topic.
+    pub(crate) sticky: u64,
+    /// The sender was told that a batch opened here, and has not emptied the partition since.
+    told_opened: bool,
+    /// The sender was told that a batch is full here, and has not taken it.
+    told_filled: bool,
+    /// Batches are never older than those before them.
+    newest: Option<Instant>,
+}
+
+/// A batch that takes records, or did. The fields that each record touches come first.
+pub(crate) struct Open {
+    pub(crate) tail: Vec<u8>,
+    pub(crate) raw: usize,
+    pub(crate) base_timestamp: i64,
+    pub(crate) max_timestamp: i64,
+    pub(crate) records: u32,
+    pub(crate) ratio: f32,
+    pub(crate) outcome: Arc<Outcome>,
+    /// Chunks before the tail.
+    chunks: Vec<Vec<u8>>,
+    cuts: Vec<Cut>,
+    pub(crate) callbacks: Vec<CallbackEntry>,
+    /// Bytes taken out of the budget.
+    charged: usize,
+    created: Instant,
+    pub(crate) generation: u32,
+}
+
+/// Memory that a record needs, beyond what its batch has already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Need {
+    pub(crate) chunks: usize,
+    /// Bytes outside chunks: an exact allocation, or a value that stays where it is.
+    pub(crate) loose: usize,
+    /// The record is larger than a batch: it gets an allocation of just its size.
+    pub(crate) exact: bool,
+}
+
+impl Need {
+    pub(crate) fn bytes(&self, chunk: usize) -> usize {
+        self.chunks * chunk + self.loose
+    }
+
+    /// What a new batch of a record of `size` bytes needs. `shared` of them stay where they are.
+    pub(crate) fn fresh(size: usize, shared: usize, limits: &Limits, pool: &Pool) -> Self {
+        let chunk = pool.chunk_size();
+        let chunked = Self {
+            chunks: (size - shared).div_ceil(chunk).max(1),
+            loose: shared,
+            exact: false,
+        };
+        let large = 61 + size > limits.batch && shared == 0;
+        if large || chunked.bytes(chunk) > pool.total() {
+            return Self {
+                chunks: 0,
+                loose: size,
+                exact: true,
+            };
+        }
+        chunked
+    }
+}
+
+impl Open {
+    #[inline]
+    pub(crate) fn size_of(&self, record: &Prepared<'_>) -> usize {
+        let delta = record.record.timestamp.wrapping_sub(self.base_timestamp);
+        record_size_from(self.records as i32, delta, record.parts)
+    }
+
+    /// What the batch is expected to take, header included.
+    #[inline]
+    pub(crate) fn estimate(&self, limits: &Limits) -> usize {
+        estimated_batch_size(limits.codec, self.raw, self.ratio)
+    }
+
+    /// Whether a record of `size` bytes may still go in. Compressed batches are estimated, the record itself is not.
+    #[inline]
+    pub(crate) fn fits(&self, size: usize, limits: &Limits) -> bool {
+        self.estimate(limits) + size <= limits.batch && self.raw + size <= limits.raw
+    }
+
+    #[inline]
+    pub(crate) fn is_full(&self, limits: &Limits) -> bool {
+        self.estimate(limits) >= limits.batch
+    }
+
+    /// Bytes that its last chunk still has.
+    #[inline]
+    pub(crate) fn space(&self) -> usize {
+        self.tail.capacity() - self.tail.len()
+    }
+
+    /// What one more record needs of the pool.
+    pub(crate) fn need(&self, size: usize, shared: usize, chunk: usize) -> Need {
+        Need {
+            chunks: (size - shared).saturating_sub(self.space()).div_ceil(chunk),
+            loose: shared,
+            exact: false,
+        }
+    }
+
+    /// Counts a record that was written.
+    #[inline]
+    pub(crate) fn count(&mut self, size: usize, timestamp: i64) {
+        self.raw += size;
+        self.records += 1;
+        self.max_timestamp = self.max_timestamp.max(timestamp);
+    }
+
+    /// Writes a record for which the last chunk has space.
+    #[inline]
+    pub(crate) fn write(&mut self, record: &Prepared<'_>) {
+        let delta = record.record.timestamp.wrapping_sub(self.base_timestamp);
+        encode_record_from(
+            &mut self.tail,
+            self.records as i32,
+            delta,
+            &record.record,
+            record.parts,
+        );
+    }
+
+    /// Writes a record with the help of a stock that has what it [needs](Self::need).
+    pub(crate) fn write_with(&mut self, record: &Prepared<'_>, stock: &mut Stock, pool: &Pool) {
+        let delta = record.record.timestamp.wrapping_sub(self.base_timestamp);
+        let index = self.records as i32;
+        let Some(value) = record.shared else {
+            let mut sink = Straddle {
+                open: self,
+                stock,
+                pool,
+            };
+            encode_record_from(&mut sink, index, delta, &record.record, record.parts);
+            return;
+        };
+        let mut sink = Straddle {
+            open: self,
+            stock,
+            pool,
+        };
+        encode_record_head(&mut sink, index, delta, &record.record);
+        sink.stock.bytes -= value.len();
+        sink.open.charged += value.len();
+        sink.open.cuts.push(Cut {
+            chunk: sink.open.chunks.len(),
+            at: sink.open.tail.len(),
+            value: value.clone(),
+        });
+        encode_record_tail(&mut sink, &record.record);
+    }
+}
+
+/// Writes over the end of one chunk into the next.
+struct Straddle<'a> {
+    open: &'a mut Open,
+    stock: &'a mut Stock,
+    pool: &'a Pool,
+}
+
+impl Sink for Straddle<'_> {
+    fn put(&mut self, mut bytes: &[u8]) {
+        loop {
+            let (here, rest) = bytes.split_at(bytes.len().min(self.open.space()));
+            self.open.tail.extend_from_slice(here);
+            if rest.is_empty() {
+                return;
+            }
+            let next = self.pool.use_chunk(self.stock);
+            self.open.charged += next.capacity();
+            let full = std::mem::replace(&mut self.open.tail, next);
+            self.open.chunks.push(full);
+            bytes = rest;
+        }
+    }
+}
+
+/// What a new batch starts with.
+pub(crate) struct Start {
+    pub(crate) tail: Vec<u8>,
+    pub(crate) chunks: Vec<Vec<u8>>,
+    pub(crate) outcome: Arc<Outcome>,
+    pub(crate) created: Instant,
+    pub(crate) generation: u32,
+    pub(crate) timestamp: i64,
+    pub(crate) ratio: f32,
+}
+
+/// What to tell the sender.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    Opened(Instant),
+    Filled(Instant),
+}
+
+impl Queue {
+    /// Opens a batch. There must be none open.
+    pub(crate) fn open(&mut self, start: Start) -> &mut Open {
+        debug_assert!(self.open.is_none());
+        let created = self
+            .newest
+            .map_or(start.created, |at| at.max(start.created));
+        self.newest = Some(created);
+        self.open.insert(Open {
+            raw: 0,
+            base_timestamp: start.timestamp,
+            max_timestamp: start.timestamp,
+            records: 0,
+            ratio: start.ratio,
+            outcome: start.outcome,
+            charged: start.tail.capacity(),
+            tail: start.tail,
+            chunks: start.chunks,
+            cuts: Vec::new(),
+            callbacks: Vec::new(),
+            created,
+            generation: start.generation,
+        })
+    }
+
+    /// Closes the open batch.
+    pub(crate) fn close(&mut self) {
+        self.closed.extend(self.open.take());
+    }
+
+    /// Batches that wait.
+    pub(crate) fn depth(&self) -> usize {
+        self.closed.len() + usize::from(self.open.is_some())
+    }
+
+    /// What the sender has to hear now and has not heard.
+    pub(crate) fn change(&mut self) -> Option<Change> {
+        if let Some(oldest) = self.closed.front() {
+            let news = !self.told_filled;
+            (self.told_opened, self.told_filled) = (true, true);
+            return news.then_some(Change::Filled(oldest.created));
+        }
+        let open = self.open.as_ref()?;
+        let news = !self.told_opened;
+        self.told_opened = true;
+        news.then_some(Change::Opened(open.created))
+    }
+
+    /// What waits.
+    pub(crate) fn rest(&self) -> Rest {
+        match (self.closed.front(), &self.open) {
+            (Some(oldest), _) => Rest::Full {
+                since: oldest.created,
+            },
+            (None, Some(open)) => Rest::Open {
+                since: open.created,
+            },
+            (None, None) => Rest::Nothing,
+        }
+    }
+
+    /// Takes the oldest batch, full or not. Whoever takes it learns from [`rest`](Self::rest) what is left.
+    pub(crate) fn take(&mut self) -> Option<Open> {
+        let taken = self.closed.pop_front().or_else(|| self.open.take())?;
+        self.told_filled = !self.closed.is_empty();
+        self.told_opened = self.told_filled || self.open.is_some();
+        Some(taken)
+    }
+
+    /// Takes the oldest batch if it was opened before.
+    pub(crate) fn take_before(&mut self, created: Instant) -> Option<Open> {
+        let oldest = self.closed.front().or(self.open.as_ref())?;
+        if oldest.created < created {
+            self.take()
+        } else {
+            None
+        }
+    }
+}
+
+impl Open {
+    /// Makes it a batch. Outside the partition's lock.
+    pub(crate) fn into_batch(
+        mut self,
+        slot: Slot,
+        topic: Arc<Topic>,
+        partition: u32,
+        pool: &Arc<Pool>,
+    ) -> Batch {
+        self.chunks.push(self.tail);
+        let body = Body::new(
+            self.chunks,
+            self.cuts,
+            self.raw,
+            Arc::clone(pool),
+            self.charged,
+        );
+        // Nobody but the sender completes outcomes, and it does not have this one yet.
+        self.outcome.attach(self.callbacks, &mut Bin::new());
+        Batch {
+            slot,
+            topic,
+            partition: partition as i32,
+            records: self.records as i32,
+            base_timestamp: self.base_timestamp,
+            max_timestamp: self.max_timestamp,
+            created: self.created,
+            body,
+            raw_len: self.raw,
+            generation: self.generation,
+            outcome: self.outcome,
+        }
+    }
+}

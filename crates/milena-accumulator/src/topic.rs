@@ -1,0 +1,291 @@
+//! A topic and its partitions, as those who append see them.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
+
+use milena_record::RatioEstimator;
+
+use crate::queue::Queue;
+use crate::sticky::Chooser;
+
+/// The dense number of a partition of a topic, for the whole life of the producer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Slot(pub u32);
+
+/// A topic that is known, or was. Held by whoever appends to it; it stays valid when partitions are added, and when
+/// the topic is forgotten and comes back.
+pub struct Topic {
+    name: Arc<str>,
+    id: Mutex<[u8; 16]>,
+    /// How many partitions the topic has now. Never more than there are in the blocks.
+    count: AtomicU32,
+    first: Block,
+    /// Where unkeyed records go now. Changed only under the lock of that very partition.
+    pub(crate) sticky: AtomicU32,
+    pub(crate) chooser: Mutex<Chooser>,
+    ratios: RatioEstimator,
+    available: RwLock<Arc<[i32]>>,
+    available_stale: AtomicBool,
+}
+
+/// Neighbouring partitions. One block for those that a topic has at first, a further one whenever some are added.
+pub(crate) struct Block {
+    first: u32,
+    partitions: Box<[Partition]>,
+    /// Batches that wait, and leaders: dense, because the adaptive choice goes through all of them.
+    depths: Box<[AtomicU32]>,
+    leaders: Box<[AtomicI32]>,
+    next: OnceLock<Box<Self>>,
+}
+
+/// One partition's queue, on cache lines of its own.
+#[repr(align(128))]
+pub(crate) struct Partition {
+    queue: Mutex<Queue>,
+    pub(crate) slot: Slot,
+}
+
+impl Partition {
+    #[inline]
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A partition found in a topic.
+#[derive(Clone, Copy)]
+pub(crate) struct Found<'a> {
+    pub(crate) partition: &'a Partition,
+    block: &'a Block,
+    at: usize,
+}
+
+impl Found<'_> {
+    /// The node that leads it, -1 if nobody is known to.
+    pub(crate) fn leader(&self) -> i32 {
+        self.block.leaders[self.at].load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_depth(&self, batches: usize) {
+        self.block.depths[self.at].store(batches as u32, Ordering::Relaxed);
+    }
+}
+
+impl Block {
+    fn new(first: u32, slots: &[Slot]) -> Self {
+        let partition = |slot: &Slot| Partition {
+            queue: Mutex::default(),
+            slot: *slot,
+        };
+        Self {
+            first,
+            partitions: slots.iter().map(partition).collect(),
+            depths: slots.iter().map(|_| AtomicU32::new(0)).collect(),
+            leaders: slots.iter().map(|_| AtomicI32::new(-1)).collect(),
+            next: OnceLock::new(),
+        }
+    }
+
+    fn end(&self) -> u32 {
+        self.first + self.partitions.len() as u32
+    }
+}
+
+impl Topic {
+    pub(crate) fn new(name: Arc<str>, seed: u64, slots: &[Slot]) -> Self {
+        Self {
+            name,
+            id: Mutex::default(),
+            count: AtomicU32::new(0),
+            first: Block::new(0, slots),
+            sticky: AtomicU32::new(0),
+            chooser: Mutex::new(Chooser::new(seed)),
+            ratios: RatioEstimator::new(),
+            available: RwLock::new(Arc::new([])),
+            available_stale: AtomicBool::new(false),
+        }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its name, shared.
+    pub fn shared_name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// Its id; zeros if brokers do not give ids.
+    pub fn id(&self) -> [u8; 16] {
+        *self.id.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many partitions it has now.
+    #[inline]
+    pub fn partition_count(&self) -> i32 {
+        self.count.load(Ordering::Acquire) as i32
+    }
+
+    /// Partitions that have a leader, in order.
+    pub fn available(&self) -> Arc<[i32]> {
+        if self.available_stale.swap(false, Ordering::AcqRel) {
+            let now: Arc<[i32]> = self
+                .blocks()
+                .flat_map(|block| (block.first..).zip(&block.leaders))
+                .take(self.partition_count() as usize)
+                .filter(|(_, leader)| leader.load(Ordering::Relaxed) >= 0)
+                .map(|(index, _)| index as i32)
+                .collect();
+            let mut available = self
+                .available
+                .write()
+                .unwrap_or_else(PoisonError::into_inner);
+            *available = now;
+        }
+        let available = self.available.read();
+        Arc::clone(&available.unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// How well its batches compress. Whoever seals them reports here.
+    pub fn ratios(&self) -> &RatioEstimator {
+        &self.ratios
+    }
+
+    /// The slot of a partition; `None` if it has no such partition.
+    pub fn slot(&self, partition: i32) -> Option<Slot> {
+        let index = u32::try_from(partition).ok()?;
+        self.find(index).map(|found| found.partition.slot)
+    }
+
+    #[inline]
+    pub(crate) fn find(&self, index: u32) -> Option<Found<'_>> {
+        let at = index as usize;
+        match self.first.partitions.get(at) {
+            Some(partition) => Some(Found {
+                partition,
+                block: &self.first,
+                at,
+            }),
+            None => self.find_added(index),
+        }
+    }
+
+    #[cold]
+    fn find_added(&self, index: u32) -> Option<Found<'_>> {
+        let block = self.blocks().find(|block| index < block.end())?;
+        let at = (index - block.first) as usize;
+        Some(Found {
+            partition: &block.partitions[at],
+            block,
+            at,
+        })
+    }
+
+    fn blocks(&self) -> impl Iterator<Item = &Block> {
+        std::iter::successors(Some(&self.first), |block| {
+            block.next.get().map(|next| &**next)
+        })
+    }
+
+    /// Queue depth and leader of each partition, in order.
+    pub(crate) fn loads(&self) -> impl Iterator<Item = (i32, u32, i32)> {
+        self.blocks()
+            .flat_map(|block| {
+                (block.first..)
+                    .zip(block.depths.iter().zip(&block.leaders))
+                    .map(|(index, (depth, leader))| {
+                        let load = |depth: &AtomicU32| depth.load(Ordering::Relaxed);
+                        (index as i32, load(depth), leader.load(Ordering::Relaxed))
+                    })
+            })
+            .take(self.partition_count() as usize)
+    }
+
+    /// How many partitions there are in the blocks.
+    pub(crate) fn built(&self) -> u32 {
+        self.blocks().last().map_or(0, Block::end)
+    }
+
+    /// Adds partitions at the end. Called by one thread at a time.
+    pub(crate) fn grow(&self, slots: &[Slot]) {
+        if slots.is_empty() {
+            return;
+        }
+        if let Some(last) = self.blocks().last() {
+            let block = Box::new(Block::new(last.end(), slots));
+            // Only one thread grows topics, so the place is free.
+            let _ = last.next.set(block);
+        }
+    }
+
+    /// Takes over what the metadata says. All these partitions have to exist already.
+    pub(crate) fn update(&self, id: [u8; 16], leaders: &[Option<i32>]) {
+        *self.id.lock().unwrap_or_else(PoisonError::into_inner) = id;
+        let built = self.built();
+        for index in 0..built {
+            self.store_leader(index, leaders.get(index as usize).copied().flatten());
+        }
+        self.available_stale.store(true, Ordering::Release);
+        self.count.store(leaders.len() as u32, Ordering::Release);
+    }
+
+    pub(crate) fn set_leader(&self, index: u32, leader: Option<i32>) {
+        self.store_leader(index, leader);
+        self.available_stale.store(true, Ordering::Release);
+    }
+
+    fn store_leader(&self, index: u32, leader: Option<i32>) {
+        if let Some(found) = self.find(index) {
+            let leader = leader.unwrap_or(-1);
+            found.block.leaders[found.at].store(leader, Ordering::Relaxed);
+        }
+    }
+}
+
+impl fmt::Debug for Topic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Topic")
+            .field("name", &self.name)
+            .field("partitions", &self.partition_count())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn slots(from: u32, count: u32) -> Vec<Slot> {
+        (from..from + count).map(Slot).collect()
+    }
+
+    #[test]
+    fn partitions_are_added_without_moving_the_others() {
+        let topic = Topic::new("t".into(), 1, &slots(0, 3));
+        topic.update([1; 16], &[Some(1), None, Some(2)]);
+        let second = std::ptr::from_ref(topic.find(1).unwrap().partition);
+        assert_eq!(*topic.available(), [0, 2]);
+        assert!(topic.find(3).is_none());
+        topic.grow(&slots(10, 2));
+        topic.grow(&slots(20, 1));
+        topic.update([1; 16], &[Some(1); 6]);
+        assert_eq!(topic.partition_count(), 6);
+        assert_eq!(*topic.available(), [0, 1, 2, 3, 4, 5]);
+        assert_eq!(topic.slot(4), Some(Slot(11)));
+        assert_eq!(topic.slot(5), Some(Slot(20)));
+        assert_eq!(topic.slot(6), None);
+        assert_eq!(topic.slot(-1), None);
+        assert_eq!(second, std::ptr::from_ref(topic.find(1).unwrap().partition));
+        topic.find(4).unwrap().set_depth(7);
+        topic.set_leader(4, None);
+        let loads: Vec<_> = topic.loads().collect();
+        assert_eq!(loads[4], (4, 7, -1));
+        assert_eq!(*topic.available(), [0, 1, 2, 3, 5]);
+        topic.update([2; 16], &[Some(1); 2]);
+        assert_eq!(topic.partition_count(), 2);
+        assert_eq!(topic.loads().count(), 2);
+        assert_eq!(*topic.available(), [0, 1]);
+    }
+}
