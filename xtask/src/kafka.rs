@@ -6,6 +6,7 @@ pub mod dump;
 pub mod java;
 pub mod process;
 pub mod resolve;
+mod settings;
 
 use anyhow::{Context, Result, bail};
 use lexopt::{Arg, Parser, ValueExt};

@@ -11,5 +11,6 @@ pub mod ci;
 pub mod kafka;
 pub mod layers;
 pub mod run;
+pub mod schema;
 pub mod test;
 pub mod tidy;

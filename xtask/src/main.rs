@@ -39,6 +39,12 @@ const COMMANDS: &[Command] = &[
         run: xtask::tidy::main,
     },
     Command {
+        name: "schema",
+        arguments: "--jar PATH [--write]",
+        about: "compare the facts about Kafka's messages with its own schemas",
+        run: xtask::schema::main,
+    },
+    Command {
         name: "kafka",
         arguments: "up|down|status|restart|kill|move|java|test",
         about: "a real Kafka cluster on loopback, and the suite against it",

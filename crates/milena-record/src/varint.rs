@@ -1,12 +1,12 @@
 //! Zigzag variable-length integers, as records use them.
 
-/// Bytes that `value` takes, 1 to 5, without a branch.
+/// Bytes that `value` takes, 1 to 5.
 #[inline]
 pub(crate) const fn size(value: i32) -> usize {
     size_unsigned(zigzag(value) as u64)
 }
 
-/// Bytes that `value` takes, 1 to 10, without a branch.
+/// Bytes that `value` takes, 1 to 10.
 #[inline]
 pub(crate) const fn size_long(value: i64) -> usize {
     size_unsigned(zigzag_long(value))
@@ -18,11 +18,22 @@ pub(crate) const fn size_of_len(len: usize) -> usize {
     size_unsigned((len as u64) << 1)
 }
 
+/// Values below this take at most three bytes: nearly all there are.
+const SHORT: u64 = 1 << 21;
+
 #[inline]
 const fn size_unsigned(value: u64) -> usize {
+    if value < SHORT {
+        return size_short(value) as usize;
+    }
     // The index of the highest bit, times 9/64, is its place in groups of seven: exact for all 64.
-    let highest = 63 - (value | 1).leading_zeros();
+    let highest = 63 - value.leading_zeros();
     ((highest * 9 + 73) / 64) as usize
+}
+
+#[inline]
+const fn size_short(value: u64) -> u32 {
+    1 + (value > 0x7f) as u32 + (value > 0x3fff) as u32
 }
 
 #[inline]
@@ -33,6 +44,81 @@ const fn zigzag(value: i32) -> u32 {
 #[inline]
 const fn zigzag_long(value: i64) -> u64 {
     ((value << 1) ^ (value >> 63)) as u64
+}
+
+/// Up to seven bytes of short numbers, encoded without a branch in a register.
+///
+/// Bytes written one by one and then copied as a whole stall the processor for longer than all the rest takes.
+#[derive(Clone, Copy)]
+pub(crate) struct Word {
+    bytes: u64,
+    bits: u32,
+}
+
+impl Word {
+    pub(crate) const EMPTY: Self = Self { bytes: 0, bits: 0 };
+
+    /// Whether these are all short; the lengths inside of a record of length `len` are short then too.
+    #[inline]
+    pub(crate) const fn fits(len: usize, timestamp_delta: i64, offset_delta: i32) -> bool {
+        let all = ((len as u64) << 1) | zigzag_long(timestamp_delta) | zigzag(offset_delta) as u64;
+        all < SHORT
+    }
+
+    #[inline]
+    pub(crate) const fn byte(self, byte: u8) -> Self {
+        self.push(byte as u64, 8)
+    }
+
+    #[inline]
+    pub(crate) const fn int(self, value: i32) -> Self {
+        self.unsigned(zigzag(value) as u64)
+    }
+
+    #[inline]
+    pub(crate) const fn long(self, value: i64) -> Self {
+        self.unsigned(zigzag_long(value))
+    }
+
+    #[inline]
+    pub(crate) const fn count(self, count: usize) -> Self {
+        self.unsigned((count as u64) << 1)
+    }
+
+    /// A length; `None` is -1.
+    #[inline]
+    pub(crate) const fn len_of(self, bytes: Option<&[u8]>) -> Self {
+        match bytes {
+            Some(bytes) => self.count(bytes.len()),
+            None => self.byte(1),
+        }
+    }
+
+    #[inline]
+    const fn unsigned(self, value: u64) -> Self {
+        debug_assert!(value < SHORT);
+        let groups = value & 0x7f | (value << 1) & 0x7f00 | (value << 2) & 0x7f_0000;
+        let more = (value > 0x7f) as u64 * 0x80 | (value > 0x3fff) as u64 * 0x8000;
+        self.push(groups | more, 8 * size_short(value))
+    }
+
+    #[inline]
+    const fn push(self, bytes: u64, bits: u32) -> Self {
+        debug_assert!(self.bits + bits < 64);
+        Self {
+            bytes: self.bytes | bytes << self.bits,
+            bits: self.bits + bits,
+        }
+    }
+
+    /// These bytes, at least one, then those of `next`; and how many count.
+    #[inline]
+    pub(crate) fn join(self, next: Self) -> (u128, usize) {
+        let low = self.bytes | next.bytes << self.bits;
+        let high = next.bytes >> (64 - self.bits);
+        let bytes = u128::from(high) << 64 | u128::from(low);
+        (bytes, ((self.bits + next.bits) / 8) as usize)
+    }
 }
 
 /// A few encoded numbers on the stack, put into a sink by one copy.

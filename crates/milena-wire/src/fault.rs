@@ -86,7 +86,7 @@ impl Fault {
     }
 }
 
-impl From<nom::Err<Fault>> for Fault {
+impl From<nom::Err<Self>> for Fault {
     fn from(error: nom::Err<Self>) -> Self {
         match error {
             nom::Err::Error(fault) | nom::Err::Failure(fault) => fault,

@@ -180,13 +180,16 @@ pub fn peek_request(frame: &[u8]) -> Option<(ApiKey, i16)> {
     ))
 }
 
+/// A frame without its length, and what follows it.
+pub type Split<'a> = (&'a [u8], &'a [u8]);
+
 /// Cuts the first frame off bytes that arrived: the frame without its length, and the rest.
 /// `None` if more bytes are needed.
 ///
 /// # Errors
 /// [`Why::Frame`] if the length is negative or above `limit`: known after four bytes, before any
 /// memory is taken for it.
-pub fn split_frame(input: &[u8], limit: usize) -> Result<Option<(&[u8], &[u8])>, Fault> {
+pub fn split_frame(input: &[u8], limit: usize) -> Result<Option<Split<'_>>, Fault> {
     let Some(len) = frame_len(input, limit)? else {
         return Ok(None);
     };

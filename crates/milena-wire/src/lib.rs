@@ -22,7 +22,7 @@ pub use fault::{Fault, Parsed, Unsayable, Unsupported, Why};
 #[doc(hidden)]
 pub use fault::{null, place};
 pub use frame::{
-    DEFAULT_FRAME_LIMIT, Frame, begin_request, decode_body, decode_response, encode_request,
+    DEFAULT_FRAME_LIMIT, Frame, Split, begin_request, decode_body, decode_response, encode_request,
     encode_response, end_frame, frame_len, peek_correlation, peek_request, split_frame,
 };
 pub use header::{RequestHeader, ResponseHeader};
@@ -36,8 +36,28 @@ pub use writer::{Tags, Writer};
 
 #[doc(inline)]
 pub use api::{
+    add_offsets_to_txn::{AddOffsetsToTxnRequest, AddOffsetsToTxnResponse},
+    add_partitions_to_txn::{AddPartitionsToTxnRequest, AddPartitionsToTxnResponse},
     api_versions::{ApiVersionsRequest, ApiVersionsResponse},
+    create_partitions::{CreatePartitionsRequest, CreatePartitionsResponse},
+    create_topics::{CreateTopicsRequest, CreateTopicsResponse},
+    delete_topics::{DeleteTopicsRequest, DeleteTopicsResponse},
+    describe_configs::{DescribeConfigsRequest, DescribeConfigsResponse},
+    describe_producers::{DescribeProducersRequest, DescribeProducersResponse},
+    describe_transactions::{DescribeTransactionsRequest, DescribeTransactionsResponse},
+    end_txn::{EndTxnRequest, EndTxnResponse},
+    fetch::{FetchRequest, FetchResponse},
+    find_coordinator::{FindCoordinatorRequest, FindCoordinatorResponse},
+    get_telemetry_subscriptions::{
+        GetTelemetrySubscriptionsRequest, GetTelemetrySubscriptionsResponse,
+    },
     init_producer_id::{InitProducerIdRequest, InitProducerIdResponse},
+    list_offsets::{ListOffsetsRequest, ListOffsetsResponse},
     metadata::{MetadataRequest, MetadataResponse},
+    offset_fetch::{OffsetFetchRequest, OffsetFetchResponse},
     produce::{ProduceRequest, ProduceResponse},
+    push_telemetry::{PushTelemetryRequest, PushTelemetryResponse},
+    sasl_authenticate::{SaslAuthenticateRequest, SaslAuthenticateResponse},
+    sasl_handshake::{SaslHandshakeRequest, SaslHandshakeResponse},
+    txn_offset_commit::{TxnOffsetCommitRequest, TxnOffsetCommitResponse},
 };

@@ -266,8 +266,9 @@ impl<T: Encode> Encode for Option<Vec<T>> {
 
 impl<'a, T: Decode<'a> + Typed> Decode<'a> for Option<Vec<T>> {
     fn decode(input: &'a [u8], version: Version) -> Parsed<'a, Self> {
-        let (mut rest, Some(count)) = length(input, true, version)? else {
-            return Ok((length(input, true, version)?.0, None));
+        let (mut rest, count) = length(input, true, version)?;
+        let Some(count) = count else {
+            return Ok((rest, None));
         };
         // What cannot fit is refused before memory is taken for it.
         if count.saturating_mul(T::min_size(version).max(1)) > rest.len() {

@@ -2,16 +2,15 @@
 
 use std::fmt;
 use std::fs;
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
 use super::resolve::{self, Kafka};
-use super::{VERSION, ask, process};
+use super::{VERSION, ask, process, settings};
 use crate::run;
 
 /// How long a broker may take until it answers.
@@ -58,11 +57,12 @@ pub struct Cluster {
     nodes: Vec<Node>,
 }
 
+/// One broker, which is a controller too.
 #[derive(Clone, Debug)]
-struct Node {
-    id: i32,
-    port: u16,
-    controller_port: u16,
+pub(super) struct Node {
+    pub(super) id: i32,
+    pub(super) port: u16,
+    pub(super) controller_port: u16,
     process: u32,
 }
 
@@ -76,7 +76,7 @@ impl Cluster {
             bail!("a cluster is up already:\n{cluster}\nstop it with `cargo xtask kafka down`");
         }
         let kafka = Kafka::resolve(&spec.version)?;
-        let ports = free_ports(2 * usize::try_from(spec.brokers)?)?;
+        let ports = settings::free_ports(2 * usize::try_from(spec.brokers)?)?;
         let nodes = (1..=spec.brokers)
             .zip(ports.chunks(2))
             .map(|(id, ports)| Node {
@@ -276,7 +276,7 @@ impl Cluster {
         if dir.exists() {
             fs::remove_dir_all(&dir)?;
         }
-        let cluster = cluster_id();
+        let cluster = settings::cluster_id();
         // Formatting is a Java process each: they run side by side.
         thread::scope(|scope| {
             let formats: Vec<_> = self
@@ -294,7 +294,10 @@ impl Cluster {
         let dir = self.node_dir(node.id);
         fs::create_dir_all(&dir)?;
         let properties = dir.join("server.properties");
-        fs::write(&properties, self.properties(node, spec))?;
+        fs::write(
+            &properties,
+            settings::properties(node, &self.nodes, &dir.join("data"), spec),
+        )?;
         let mut command = self.kafka.java(None);
         command
             .args([
@@ -311,50 +314,6 @@ impl Cluster {
             command.args(["--feature", feature]);
         }
         run::output(&mut command).map(drop)
-    }
-
-    fn properties(&self, node: &Node, spec: &Spec) -> String {
-        let voters: Vec<_> = self
-            .nodes
-            .iter()
-            .map(|node| format!("{}@127.0.0.1:{}", node.id, node.controller_port))
-            .collect();
-        let replicas = spec.brokers.min(3);
-        let in_sync = (replicas - 1).max(1);
-        let Node {
-            id,
-            port,
-            controller_port,
-            ..
-        } = node;
-        let data = self.node_dir(*id).join("data");
-        let mut text = format!(
-            "node.id={id}\n\
-             process.roles=broker,controller\n\
-             controller.quorum.voters={voters}\n\
-             listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}\n\
-             advertised.listeners=PLAINTEXT://127.0.0.1:{port}\n\
-             listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT\n\
-             inter.broker.listener.name=PLAINTEXT\n\
-             controller.listener.names=CONTROLLER\n\
-             log.dirs={data}\n\
-             auto.create.topics.enable=false\n\
-             default.replication.factor={replicas}\n\
-             min.insync.replicas={in_sync}\n\
-             offsets.topic.num.partitions=4\n\
-             offsets.topic.replication.factor={replicas}\n\
-             transaction.state.log.num.partitions=4\n\
-             transaction.state.log.replication.factor={replicas}\n\
-             transaction.state.log.min.isr={in_sync}\n\
-             group.initial.rebalance.delay.ms=0\n\
-             auto.leader.rebalance.enable=false\n",
-            voters = voters.join(","),
-            data = data.display(),
-        );
-        for (key, value) in &spec.settings {
-            text.push_str(&format!("{key}={value}\n"));
-        }
-        text
     }
 
     fn is_alive(&self, node: &Node) -> bool {
@@ -476,40 +435,4 @@ impl Drop for Guard {
 fn home_of(name: &str) -> PathBuf {
     let name: &Path = name.as_ref();
     resolve::home().join("clusters").join(name)
-}
-
-/// Ports that are free now and lie below those that the system hands out for outgoing connections.
-///
-/// While a broker is down its port must not be taken by a client that is trying to reach it.
-fn free_ports(count: usize) -> Result<Vec<u16>> {
-    let seed = SystemTime::now().duration_since(UNIX_EPOCH)?.subsec_nanos() ^ std::process::id();
-    let first = 20_000 + u16::try_from(seed % 10_000)?;
-    let listeners: Vec<_> = (first..32_000)
-        .filter_map(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).ok())
-        .take(count)
-        .collect();
-    if listeners.len() < count {
-        bail!("no {count} free ports on 127.0.0.1 between {first} and 32000");
-    }
-    let port = |listener: &TcpListener| Ok(listener.local_addr()?.port());
-    listeners.iter().map(port).collect()
-}
-
-/// A cluster id: sixteen bytes in the URL form of base64, without padding.
-fn cluster_id() -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    let nanos = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(1, |since| since.as_nanos());
-    let mut state = nanos as u64 ^ u64::from(std::process::id()) << 40;
-    let mut id = String::from("mi");
-    for _ in 0..19 {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        id.push(char::from(ALPHABET[(state >> 58) as usize]));
-    }
-    // Sixteen bytes leave two bits for the last letter.
-    id.push('A');
-    id
 }

@@ -10,16 +10,14 @@ use super::compressor::{CompressError, failed};
 use super::{Codec, read_all};
 use crate::DecompressError;
 
-pub(super) struct Context {
-    /// For blocks below 64 KiB: half the size of the other, and faster to clear.
-    small: CompressTable,
-    large: CompressTable,
-}
+/// The library's larger table: it finds more than the one it would take for blocks below 64 KiB.
+pub(super) struct Context(CompressTable);
 
 /// Magic; version 1 with independent blocks and nothing optional; blocks of up to 64 KiB; and the second byte of
 /// xxHash32 of these two.
 const HEADER: [u8; 7] = [0x04, 0x22, 0x4d, 0x18, 0x60, 0x40, 0x82];
 
+/// Readers keep a buffer of this size. LZ4 looks back 64 KiB: larger blocks gain one per cent in large batches.
 const BLOCK: usize = 64 * 1024;
 
 /// The bit in a block's length that says it is stored as it is.
@@ -30,19 +28,11 @@ pub(super) fn compress(
     body: &[u8],
     out: &mut Vec<u8>,
 ) -> Result<(), CompressError> {
-    let context = context.get_or_insert_with(|| Context {
-        small: CompressTable::small(),
-        large: CompressTable::large(),
-    });
+    let Context(table) = context.get_or_insert_with(|| Context(CompressTable::large()));
     let per_block = 4 + get_maximum_output_size(BLOCK.min(body.len()));
     out.reserve(HEADER.len() + body.len().div_ceil(BLOCK) * per_block + 4);
     out.extend_from_slice(&HEADER);
     for block in body.chunks(BLOCK) {
-        let table = if block.len() < usize::from(u16::MAX) {
-            &mut context.small
-        } else {
-            &mut context.large
-        };
         let at = out.len();
         out.resize(at + 4 + get_maximum_output_size(block.len()), 0);
         let len = compress_into_with_table(block, &mut out[at + 4..], table)

@@ -1,0 +1,175 @@
+//! What a topic can be told: its configuration, as far as a producer can notice it.
+
+use std::collections::BTreeMap;
+
+/// How a topic treats what is produced to it.
+///
+/// Made with [`TopicConfig::default`] and changed field by field, or by Kafka's property names with
+/// [`TopicConfig::set`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TopicConfig {
+    /// Whether records get the broker's clock instead of the producer's (`message.timestamp.type=LogAppendTime`).
+    /// Off by default.
+    pub log_append_time: bool,
+    /// The largest batch, in bytes (`max.message.bytes`). By default 1,048,588.
+    pub max_message_bytes: usize,
+    /// How many replicas must be in sync for acks=all (`min.insync.replicas`). By default 1.
+    pub min_insync_replicas: usize,
+    /// How many brokers hold each partition. By default 3, or all of a smaller cluster.
+    pub replication_factor: usize,
+    /// Whether a record needs a key (`cleanup.policy=compact`). Nothing is compacted. Off by default.
+    pub compact: bool,
+    /// How far in the future a record's timestamp may be, in milliseconds (`message.timestamp.after.max.ms`).
+    ///
+    /// Without limit by default; Kafka's default is an hour, which a test under virtual time could not keep.
+    pub timestamp_after_max_ms: i64,
+    /// Whether batches are counted and dropped instead of kept (`milena.discard`): for benchmarks. Off by default.
+    pub discard: bool,
+    /// Properties that have no effect, but are shown by DescribeConfigs.
+    pub others: BTreeMap<String, String>,
+}
+
+impl Default for TopicConfig {
+    fn default() -> Self {
+        Self {
+            log_append_time: false,
+            max_message_bytes: 1_048_588,
+            min_insync_replicas: 1,
+            replication_factor: 3,
+            compact: false,
+            timestamp_after_max_ms: i64::MAX,
+            discard: false,
+            others: BTreeMap::new(),
+        }
+    }
+}
+
+/// A property of a topic that cannot have this value.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("topic property {name} cannot be {value:?}")]
+pub struct InvalidProperty {
+    /// Its name.
+    pub name: String,
+    /// The value that was given.
+    pub value: String,
+}
+
+impl TopicConfig {
+    /// Sets a property by its name in Kafka. One that is not modelled is remembered and has no effect.
+    ///
+    /// # Errors
+    /// A modelled property does not understand the value.
+    pub fn set(&mut self, name: &str, value: &str) -> Result<(), InvalidProperty> {
+        let invalid = || InvalidProperty {
+            name: name.to_owned(),
+            value: value.to_owned(),
+        };
+        match name {
+            "message.timestamp.type" => {
+                self.log_append_time = match value {
+                    "LogAppendTime" => true,
+                    "CreateTime" => false,
+                    _ => return Err(invalid()),
+                }
+            }
+            "max.message.bytes" => self.max_message_bytes = value.parse().map_err(|_| invalid())?,
+            "min.insync.replicas" => {
+                self.min_insync_replicas = value.parse().map_err(|_| invalid())?;
+            }
+            "cleanup.policy" => self.compact = value.split(',').any(|policy| policy == "compact"),
+            "message.timestamp.after.max.ms" => {
+                self.timestamp_after_max_ms = value.parse().map_err(|_| invalid())?;
+            }
+            "milena.discard" => self.discard = value.parse().map_err(|_| invalid())?,
+            _ => {
+                self.others.insert(name.to_owned(), value.to_owned());
+            }
+        }
+        Ok(())
+    }
+
+    /// All properties by their names in Kafka, and whether each differs from the default.
+    pub fn properties(&self) -> Vec<(String, String, bool)> {
+        let default = Self::default();
+        let cleanup = if self.compact { "compact" } else { "delete" };
+        let stamp = if self.log_append_time {
+            "LogAppendTime"
+        } else {
+            "CreateTime"
+        };
+        let mut all = vec![
+            ("cleanup.policy".into(), cleanup.into(), self.compact),
+            (
+                "max.message.bytes".into(),
+                self.max_message_bytes.to_string(),
+                self.max_message_bytes != default.max_message_bytes,
+            ),
+            (
+                "message.timestamp.after.max.ms".into(),
+                self.timestamp_after_max_ms.to_string(),
+                self.timestamp_after_max_ms != default.timestamp_after_max_ms,
+            ),
+            (
+                "message.timestamp.type".into(),
+                stamp.into(),
+                self.log_append_time,
+            ),
+            (
+                "min.insync.replicas".into(),
+                self.min_insync_replicas.to_string(),
+                self.min_insync_replicas != default.min_insync_replicas,
+            ),
+        ];
+        all.extend(
+            self.others
+                .iter()
+                .map(|(name, value)| (name.clone(), value.clone(), true)),
+        );
+        all
+    }
+}
+
+/// Whether Kafka accepts this name for a topic: 1 to 249 letters, digits, dots, dashes and underscores.
+pub(crate) fn is_legal_name(name: &str) -> bool {
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    (1..=249).contains(&name.len()) && name != "." && name != ".." && name.bytes().all(legal)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn properties_are_set_by_name() {
+        let mut config = TopicConfig::default();
+        for (name, value) in [
+            ("message.timestamp.type", "LogAppendTime"),
+            ("max.message.bytes", "1000"),
+            ("min.insync.replicas", "2"),
+            ("cleanup.policy", "delete,compact"),
+            ("segment.bytes", "7"),
+        ] {
+            config.set(name, value).expect(name);
+        }
+        assert!(config.log_append_time && config.compact);
+        assert_eq!(
+            (config.max_message_bytes, config.min_insync_replicas),
+            (1000, 2)
+        );
+        assert!(
+            config
+                .properties()
+                .contains(&("segment.bytes".into(), "7".into(), true))
+        );
+        assert!(config.set("max.message.bytes", "lots").is_err());
+    }
+
+    #[test]
+    fn names_are_checked() {
+        assert!(is_legal_name("orders.v1_x-y"));
+        for bad in ["", ".", "..", "a b", "ä", &"x".repeat(250)] {
+            assert!(!is_legal_name(bad), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! Wakes a task that sleeps until a deadline, and only if it would oversleep.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+/// Between one task that sleeps and the many threads that may have work for it.
+///
+/// A thread first makes its work visible, then rings. A task announces until when it sleeps, then
+/// looks whether it was rung meanwhile. All four steps are sequentially consistent, so at least
+/// one of the two sees the other: no work is left lying beside a sleeping task.
+#[derive(Debug)]
+pub(crate) struct Bell {
+    epoch: Instant,
+    /// Nanoseconds after `epoch` until which the task sleeps; [`AWAKE`] while it is at work
+    until: AtomicU64,
+    rung: AtomicBool,
+    waker: Mutex<Option<Waker>>,
+}
+
+/// No deadline lies before this one, so nobody wakes a task that is at work.
+const AWAKE: u64 = 0;
+
+impl Bell {
+    pub(crate) fn new(epoch: Instant) -> Self {
+        Self {
+            epoch,
+            until: AtomicU64::new(AWAKE),
+            rung: AtomicBool::new(false),
+            waker: Mutex::new(None),
+        }
+    }
+
+    /// There is work now.
+    pub(crate) fn ring(&self) {
+        self.ring_at(AWAKE + 1);
+    }
+
+    /// There will be work at `deadline`.
+    pub(crate) fn ring_by(&self, deadline: Instant) {
+        self.ring_at(self.nanos(deadline));
+    }
+
+    fn ring_at(&self, deadline: u64) {
+        self.rung.store(true, SeqCst);
+        if deadline < self.until.load(SeqCst) {
+            // Later ringers find the task awake and leave it alone.
+            self.until.store(AWAKE, SeqCst);
+            let waker = self
+                .waker
+                .lock()
+                .expect("nothing panics under this lock")
+                .take();
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+        }
+    }
+
+    /// The task is at work: what is made visible from here on is seen before it sleeps.
+    pub(crate) fn awake(&self) {
+        self.until.store(AWAKE, SeqCst);
+        self.rung.store(false, SeqCst);
+    }
+
+    /// The task wants to sleep until `deadline`. False if it was rung: it must look again.
+    #[must_use]
+    pub(crate) fn sleep(&self, waker: &Waker, deadline: Option<Instant>) -> bool {
+        {
+            let mut kept = self.waker.lock().expect("nothing panics under this lock");
+            match &mut *kept {
+                Some(kept) => kept.clone_from(waker),
+                None => *kept = Some(waker.clone()),
+            }
+        }
+        self.until.store(
+            deadline.map_or(u64::MAX, |deadline| self.nanos(deadline)),
+            SeqCst,
+        );
+        if self.rung.load(SeqCst) {
+            self.awake();
+            return false;
+        }
+        true
+    }
+
+    fn nanos(&self, at: Instant) -> u64 {
+        let after = at.saturating_duration_since(self.epoch) + Duration::from_nanos(1);
+        u64::try_from(after.as_nanos()).unwrap_or(u64::MAX - 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicUsize;
+    use std::task::Wake;
+
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, SeqCst);
+        }
+    }
+
+    #[test]
+    fn only_an_earlier_deadline_wakes() {
+        let now = Instant::now();
+        let at = |ms| now + Duration::from_millis(ms);
+        let bell = Bell::new(now);
+        let count = Arc::new(Count(AtomicUsize::new(0)));
+        let waker = Waker::from(count.clone());
+        assert!(bell.sleep(&waker, Some(at(5))));
+        bell.ring_by(at(6));
+        assert_eq!(count.0.load(SeqCst), 0);
+        bell.ring_by(at(4));
+        bell.ring_by(at(3));
+        bell.ring();
+        assert_eq!(count.0.load(SeqCst), 1);
+        bell.awake();
+        assert!(bell.sleep(&waker, None));
+        bell.ring_by(at(1_000_000));
+        assert_eq!(count.0.load(SeqCst), 2);
+    }
+
+    #[test]
+    fn a_ring_while_at_work_keeps_the_task_from_sleeping() {
+        let now = Instant::now();
+        let bell = Bell::new(now);
+        let waker = Waker::from(Arc::new(Count(AtomicUsize::new(0))));
+        bell.awake();
+        bell.ring_by(now + Duration::from_secs(1));
+        assert!(!bell.sleep(&waker, None));
+        assert!(bell.sleep(&waker, None));
+    }
+}

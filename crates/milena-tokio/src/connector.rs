@@ -1,0 +1,101 @@
+//! Where names and sockets come from: two traits, and what is used unless told otherwise.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+
+use socket2::{SockRef, TcpKeepalive};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpSocket;
+
+/// A future kept in a box, as traits that are used through `dyn` need it.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// A connection's bytes in both directions.
+pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+/// Looks up the addresses of a name.
+///
+/// Put your own in place to go through another name service, or to send a test elsewhere.
+pub trait Resolver: Send + Sync + 'static {
+    /// All addresses of `host`, best first.
+    ///
+    /// # Errors
+    /// Whatever kept the name from being resolved; its text reaches the user.
+    fn resolve<'a>(
+        &'a self,
+        host: &'a str,
+        port: u16,
+    ) -> BoxFuture<'a, io::Result<Vec<SocketAddr>>>;
+}
+
+/// Opens a connection to one address.
+///
+/// Put your own in place to go through a proxy or an in-memory pipe.
+pub trait Connector: Send + Sync + 'static {
+    /// Connects; dropping the future gives up.
+    ///
+    /// # Errors
+    /// Whatever kept the connection from opening; its text reaches the user.
+    fn connect(&self, address: SocketAddr) -> BoxFuture<'_, io::Result<Box<dyn Stream>>>;
+}
+
+/// The operating system's name service.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemResolver;
+
+impl Resolver for SystemResolver {
+    fn resolve<'a>(
+        &'a self,
+        host: &'a str,
+        port: u16,
+    ) -> BoxFuture<'a, io::Result<Vec<SocketAddr>>> {
+        Box::pin(async move { Ok(tokio::net::lookup_host((host, port)).await?.collect()) })
+    }
+}
+
+/// Plain TCP with keepalive and without Nagle's delay.
+#[derive(Clone, Copy, Debug)]
+pub struct TcpConnector {
+    /// The size of the send buffer in bytes (`send.buffer.bytes`); `None`: the system's.
+    pub send_buffer: Option<usize>,
+    /// The size of the receive buffer in bytes (`receive.buffer.bytes`); `None`: the system's.
+    pub receive_buffer: Option<usize>,
+}
+
+impl Default for TcpConnector {
+    /// Kafka's sizes: 128 KiB out, 32 KiB in.
+    fn default() -> Self {
+        Self {
+            send_buffer: Some(131_072),
+            receive_buffer: Some(32_768),
+        }
+    }
+}
+
+impl Connector for TcpConnector {
+    fn connect(&self, address: SocketAddr) -> BoxFuture<'_, io::Result<Box<dyn Stream>>> {
+        Box::pin(async move {
+            let socket = if address.is_ipv4() {
+                TcpSocket::new_v4()?
+            } else {
+                TcpSocket::new_v6()?
+            };
+            let options = SockRef::from(&socket);
+            options.set_tcp_nodelay(true)?;
+            options.set_tcp_keepalive(&TcpKeepalive::new())?;
+            // Sizes are wishes; they come before connecting, as the window is agreed upon then.
+            if let Some(bytes) = self.send_buffer {
+                options.set_send_buffer_size(bytes)?;
+            }
+            if let Some(bytes) = self.receive_buffer {
+                options.set_recv_buffer_size(bytes)?;
+            }
+            let stream: Box<dyn Stream> = Box::new(socket.connect(address).await?);
+            Ok(stream)
+        })
+    }
+}

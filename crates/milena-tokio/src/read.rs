@@ -1,0 +1,230 @@
+//! Frames out of a stream of bytes: a length, then as many bytes, within a bound.
+
+use std::fmt;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, ReadBuf};
+
+/// Collects bytes until a frame is whole.
+///
+/// Memory grows with the bytes that have come, not with the length that a peer claims.
+pub(crate) struct FrameReader {
+    buffer: Vec<u8>,
+    start: usize,
+    end: usize,
+    limit: usize,
+}
+
+/// What is kept between frames; a larger buffer is given back when it is empty.
+const SMALL: usize = 64 * 1024;
+const FIRST: usize = 8 * 1024;
+
+impl FrameReader {
+    /// A reader that refuses frames longer than `limit` bytes.
+    pub(crate) fn new(limit: usize) -> Self {
+        Self {
+            buffer: Vec::new(),
+            start: 0,
+            end: 0,
+            limit,
+        }
+    }
+
+    /// Reads once from `stream`; 0 means that the peer closed.
+    pub(crate) fn poll_fill<S: AsyncRead + Unpin + ?Sized>(
+        &mut self,
+        cx: &mut Context<'_>,
+        stream: &mut S,
+    ) -> Poll<io::Result<usize>> {
+        self.make_room();
+        let mut into = ReadBuf::new(&mut self.buffer[self.end..]);
+        ready!(Pin::new(stream).poll_read(cx, &mut into))?;
+        let read = into.filled().len();
+        self.end += read;
+        Poll::Ready(Ok(read))
+    }
+
+    /// The next whole frame without its length, or `None` if more bytes are needed.
+    pub(crate) fn next(&mut self) -> Result<Option<&[u8]>, NotKafka> {
+        let there = &self.buffer[self.start..self.end];
+        let Some(head) = there.first_chunk::<4>() else {
+            return Ok(None);
+        };
+        let length = i32::from_be_bytes(*head);
+        let length = usize::try_from(length)
+            .ok()
+            .filter(|length| *length <= self.limit);
+        let Some(length) = length else {
+            return Err(NotKafka::recognise(there, self.limit));
+        };
+        if there.len() < 4 + length {
+            return Ok(None);
+        }
+        let frame = self.start + 4..self.start + 4 + length;
+        self.start = frame.end;
+        Ok(Some(&self.buffer[frame]))
+    }
+
+    fn make_room(&mut self) {
+        if self.start == self.end {
+            (self.start, self.end) = (0, 0);
+            if self.buffer.len() > SMALL {
+                self.buffer = Vec::new();
+            }
+        }
+        if self.end < self.buffer.len() {
+            return;
+        }
+        self.buffer.copy_within(self.start..self.end, 0);
+        self.end -= self.start;
+        self.start = 0;
+        if self.end == self.buffer.len() {
+            let grown = (2 * self.buffer.len()).clamp(FIRST, self.limit + 4 + FIRST);
+            self.buffer.resize(grown, 0);
+        }
+    }
+}
+
+/// The peer does not speak Kafka's protocol. The text says what it seems to speak.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum NotKafka {
+    /// It answered `HTTP/…`.
+    Http,
+    /// It sent a TLS alert or handshake.
+    Tls,
+    /// It claimed a frame that no answer can be.
+    Length { length: i32, limit: usize },
+}
+
+impl NotKafka {
+    fn recognise(bytes: &[u8], limit: usize) -> Self {
+        match bytes {
+            [b'H', b'T', b'T', b'P', ..] => Self::Http,
+            // Alert (21) or handshake (22), then the protocol's version 3.x.
+            [0x15 | 0x16, 0x03, ..] => Self::Tls,
+            [a, b, c, d, ..] => Self::Length {
+                length: i32::from_be_bytes([*a, *b, *c, *d]),
+                limit,
+            },
+            _ => Self::Length { length: 0, limit },
+        }
+    }
+}
+
+impl fmt::Display for NotKafka {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Http => f.write_str("the server answers in HTTP, it is not a Kafka broker"),
+            Self::Tls => f.write_str(
+                "the port speaks TLS, but the connection is plain text (security.protocol)",
+            ),
+            Self::Length { length, limit } => write!(
+                f,
+                "the server is not a Kafka broker: it announces an answer of {length} bytes (at most {limit} are read)",
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::poll_fn;
+
+    async fn frames(mut bytes: &[u8], limit: usize) -> (Vec<Vec<u8>>, Option<NotKafka>, usize) {
+        let mut reader = FrameReader::new(limit);
+        let mut frames = Vec::new();
+        loop {
+            match reader.next() {
+                Ok(Some(frame)) => frames.push(frame.to_vec()),
+                Ok(None) => {
+                    let read = poll_fn(|cx| reader.poll_fill(cx, &mut bytes))
+                        .await
+                        .unwrap();
+                    if read == 0 {
+                        return (frames, None, reader.buffer.len());
+                    }
+                }
+                Err(fault) => return (frames, Some(fault), reader.buffer.len()),
+            }
+        }
+    }
+
+    fn framed(payloads: &[Vec<u8>]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for payload in payloads {
+            bytes.extend_from_slice(&u32::try_from(payload.len()).unwrap().to_be_bytes());
+            bytes.extend_from_slice(payload);
+        }
+        bytes
+    }
+
+    #[tokio::test]
+    async fn frames_of_all_sizes_come_out_whole() {
+        let payloads: Vec<Vec<u8>> = [0, 1, 8188, 8189, 100_000, 3, 65_536]
+            .iter()
+            .map(|n| vec![*n as u8; *n])
+            .collect();
+        let (read, fault, _) = frames(&framed(&payloads), 1_000_000).await;
+        assert!(fault.is_none());
+        assert!(read == payloads);
+    }
+
+    #[tokio::test]
+    async fn a_claimed_length_takes_no_memory() {
+        let mut bytes = framed(&[]);
+        bytes.extend_from_slice(&90_000_000_u32.to_be_bytes());
+        bytes.extend_from_slice(&[0; 100]);
+        let (_, fault, memory) = frames(&bytes, 100_000_000).await;
+        assert_eq!(fault, None);
+        assert!(memory <= 2 * FIRST, "{memory}");
+    }
+
+    #[tokio::test]
+    async fn what_is_not_kafka_is_recognised() {
+        for (bytes, expected) in [
+            (&b"HTTP/1.1 400 Bad Request\r\n"[..], NotKafka::Http),
+            (&[0x15, 3, 1, 0, 2, 2, 70][..], NotKafka::Tls),
+            (
+                &[0x7f, 0xff, 0xff, 0xff][..],
+                NotKafka::Length {
+                    length: i32::MAX,
+                    limit: 100,
+                },
+            ),
+            (
+                &[0xff, 0xff, 0xff, 0xff][..],
+                NotKafka::Length {
+                    length: -1,
+                    limit: 100,
+                },
+            ),
+            (
+                &[0, 0, 0, 101][..],
+                NotKafka::Length {
+                    length: 101,
+                    limit: 100,
+                },
+            ),
+        ] {
+            assert_eq!(frames(bytes, 100).await.1, Some(expected));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_large_frames_memory_is_given_back() {
+        let mut bytes = &framed(&[vec![1; 1_000_000]])[..];
+        let mut reader = FrameReader::new(2_000_000);
+        while reader.next().unwrap().is_none() {
+            poll_fn(|cx| reader.poll_fill(cx, &mut bytes))
+                .await
+                .unwrap();
+        }
+        poll_fn(|cx| reader.poll_fill(cx, &mut bytes))
+            .await
+            .unwrap();
+        assert_eq!(reader.buffer.len(), FIRST);
+    }
+}

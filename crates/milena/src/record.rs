@@ -1,0 +1,407 @@
+//! What a user hands over: a key, a value, headers, and where they go.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use bytes::Bytes;
+use milena_record::{Header, HeaderList, HeadersRef, RecordRef};
+
+/// A record and the topic it goes to.
+///
+/// Nothing is copied until the record is encoded into its batch: keys, values and headers may be
+/// borrowed (`&[u8]`, `&str`, `&Vec<u8>`) or owned ([`Bytes`], `Vec<u8>`, `String`).
+///
+/// ```
+/// use milena::Record;
+///
+/// let order = Record::to("orders").key("customer-17").value(r#"{"total": 12}"#);
+/// let forget_it = Record::to("orders").key("customer-17"); // no value: a tombstone
+/// let traced = Record::to("orders").value(vec![1, 2, 3]).header("trace", "ab12").null_header("retry");
+/// # assert_eq!(order.message().key_bytes(), Some(&b"customer-17"[..]));
+/// # assert_eq!(forget_it.message().value_bytes(), None);
+/// # assert_eq!(traced.message().header_count(), 2);
+/// ```
+#[derive(Clone, Debug)]
+pub struct Record<'a> {
+    pub(crate) topic: Cow<'a, str>,
+    pub(crate) message: Message<'a>,
+}
+
+impl<'a> Record<'a> {
+    /// An empty record to `topic`: without key, value and headers.
+    pub fn to(topic: impl Into<Cow<'a, str>>) -> Self {
+        Self {
+            topic: topic.into(),
+            message: Message::new(),
+        }
+    }
+
+    /// Sets the key. Records with the same key go to the same partition.
+    pub fn key(mut self, key: impl Into<Data<'a>>) -> Self {
+        self.message = self.message.key(key);
+        self
+    }
+
+    /// Sets the value. A record without one is a tombstone: compaction forgets its key.
+    pub fn value(mut self, value: impl Into<Data<'a>>) -> Self {
+        self.message = self.message.value(value);
+        self
+    }
+
+    /// Adds a header after those there are; the same name may come more than once.
+    pub fn header(mut self, name: impl Into<Cow<'a, str>>, value: impl Into<Data<'a>>) -> Self {
+        self.message = self.message.header(name, value);
+        self
+    }
+
+    /// Adds a header whose value is null, which is not the same as empty.
+    pub fn null_header(mut self, name: impl Into<Cow<'a, str>>) -> Self {
+        self.message = self.message.null_header(name);
+        self
+    }
+
+    /// Adds headers kept elsewhere; when there are no others, without an allocation.
+    pub fn headers(mut self, headers: &'a [Header<'a>]) -> Self {
+        self.message = self.message.headers(headers);
+        self
+    }
+
+    /// Names the partition, whatever the key. It must not be negative.
+    pub fn partition(mut self, partition: i32) -> Self {
+        self.message = self.message.partition(partition);
+        self
+    }
+
+    /// Sets the time in milliseconds since 1970, at least 0. Default: when it is sent.
+    ///
+    /// A topic with `message.timestamp.type=LogAppendTime` replaces it by the broker's time.
+    pub fn timestamp(mut self, millis: i64) -> Self {
+        self.message = self.message.timestamp(millis);
+        self
+    }
+
+    /// The topic it goes to.
+    pub fn topic(&self) -> &str {
+        &self.topic
+    }
+
+    /// Everything but the topic.
+    pub fn message(&self) -> &Message<'a> {
+        &self.message
+    }
+
+    /// The same record, borrowing nothing.
+    pub fn into_owned(self) -> Record<'static> {
+        Record {
+            topic: Cow::Owned(self.topic.into_owned()),
+            message: self.message.into_owned(),
+        }
+    }
+}
+
+/// A record without its topic, for [`Topic`](crate::Topic) handles.
+#[derive(Clone, Default)]
+pub struct Message<'a> {
+    pub(crate) key: Option<Data<'a>>,
+    pub(crate) value: Option<Data<'a>>,
+    headers: Headers<'a>,
+    pub(crate) partition: Option<i32>,
+    pub(crate) timestamp: Option<i64>,
+}
+
+impl<'a> Message<'a> {
+    /// An empty message: without key, value and headers.
+    #[inline]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets the key. Records with the same key go to the same partition.
+    #[inline]
+    pub fn key(mut self, key: impl Into<Data<'a>>) -> Self {
+        self.key = Some(key.into());
+        self
+    }
+
+    /// Sets the value. A message without one is a tombstone: compaction forgets its key.
+    #[inline]
+    pub fn value(mut self, value: impl Into<Data<'a>>) -> Self {
+        self.value = Some(value.into());
+        self
+    }
+
+    /// Adds a header after those there are; the same name may come more than once.
+    pub fn header(self, name: impl Into<Cow<'a, str>>, value: impl Into<Data<'a>>) -> Self {
+        self.push(name.into(), Some(value.into()))
+    }
+
+    /// Adds a header whose value is null, which is not the same as empty.
+    pub fn null_header(self, name: impl Into<Cow<'a, str>>) -> Self {
+        self.push(name.into(), None)
+    }
+
+    /// Adds headers kept elsewhere; when there are no others, without an allocation.
+    pub fn headers(mut self, headers: &'a [Header<'a>]) -> Self {
+        if matches!(&self.headers, Headers::Slice(there) if there.is_empty()) {
+            self.headers = Headers::Slice(headers);
+            return self;
+        }
+        for header in headers {
+            self = self.push(Cow::Borrowed(header.key), header.value.map(Data::from));
+        }
+        self
+    }
+
+    /// Names the partition, whatever the key. It must not be negative.
+    #[inline]
+    pub fn partition(mut self, partition: i32) -> Self {
+        self.partition = Some(partition);
+        self
+    }
+
+    /// Sets the time in milliseconds since 1970, at least 0. Default: when it is sent.
+    #[inline]
+    pub fn timestamp(mut self, millis: i64) -> Self {
+        self.timestamp = Some(millis);
+        self
+    }
+
+    /// The key's bytes, if there is a key.
+    #[inline]
+    pub fn key_bytes(&self) -> Option<&[u8]> {
+        self.key.as_deref()
+    }
+
+    /// The value's bytes, unless this is a tombstone.
+    #[inline]
+    pub fn value_bytes(&self) -> Option<&[u8]> {
+        self.value.as_deref()
+    }
+
+    /// How many headers there are.
+    pub fn header_count(&self) -> usize {
+        HeaderList::len(&self.headers)
+    }
+
+    /// The headers in order.
+    pub fn iter_headers(&self) -> impl Iterator<Item = Header<'_>> {
+        (0..self.header_count()).map(|index| self.headers.get(index))
+    }
+
+    /// The same message, borrowing nothing.
+    pub fn into_owned(self) -> Message<'static> {
+        let headers = self.iter_headers().map(|header| Pair {
+            name: Cow::Owned(header.key.to_owned()),
+            value: header.value.map(|value| Data::from(value.to_vec())),
+        });
+        Message {
+            headers: Headers::List(headers.collect()),
+            key: self.key.map(Data::into_owned),
+            value: self.value.map(Data::into_owned),
+            partition: self.partition,
+            timestamp: self.timestamp,
+        }
+    }
+
+    fn push(mut self, name: Cow<'a, str>, value: Option<Data<'a>>) -> Self {
+        let mut list = match self.headers {
+            Headers::List(list) => list,
+            Headers::Slice(slice) => slice.iter().map(Pair::from).collect(),
+        };
+        list.push(Pair { name, value });
+        self.headers = Headers::List(list);
+        self
+    }
+
+    /// What the accumulator encodes; `now_ms` is the time of a record that brings none.
+    #[inline]
+    pub(crate) fn borrowed(&self, now_ms: impl FnOnce() -> i64) -> RecordRef<'_> {
+        RecordRef {
+            timestamp: self.timestamp.unwrap_or_else(now_ms),
+            key: self.key_bytes(),
+            value: self.value_bytes(),
+            headers: match &self.headers {
+                Headers::Slice(slice) => HeadersRef::slice(slice),
+                list @ Headers::List(_) => HeadersRef::list(list),
+            },
+        }
+    }
+}
+
+impl fmt::Debug for Message<'_> {
+    /// Shows sizes rather than contents: records may hold what must not be logged.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Message")
+            .field("partition", &self.partition)
+            .field("timestamp", &self.timestamp)
+            .field("key_len", &self.key_bytes().map(<[u8]>::len))
+            .field("value_len", &self.value_bytes().map(<[u8]>::len))
+            .field("headers", &self.header_count())
+            .finish()
+    }
+}
+
+/// Bytes of a key, a value or a header: borrowed, or owned and cheap to share.
+#[derive(Clone, Debug)]
+pub struct Data<'a>(Repr<'a>);
+
+#[derive(Clone, Debug)]
+enum Repr<'a> {
+    Borrowed(&'a [u8]),
+    Shared(Bytes),
+}
+
+impl Data<'_> {
+    /// The same bytes, borrowing nothing; what is shared already is not copied.
+    pub fn into_owned(self) -> Data<'static> {
+        Data(Repr::Shared(match self.0 {
+            Repr::Borrowed(bytes) => Bytes::copy_from_slice(bytes),
+            Repr::Shared(bytes) => bytes,
+        }))
+    }
+
+    /// The shared bytes, if they are shared.
+    #[inline]
+    pub(crate) fn shared(&self) -> Option<&Bytes> {
+        match &self.0 {
+            Repr::Borrowed(_) => None,
+            Repr::Shared(bytes) => Some(bytes),
+        }
+    }
+}
+
+impl std::ops::Deref for Data<'_> {
+    type Target = [u8];
+
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        match &self.0 {
+            Repr::Borrowed(bytes) => bytes,
+            Repr::Shared(bytes) => bytes,
+        }
+    }
+}
+
+impl<'a, T: AsRef<[u8]> + ?Sized> From<&'a T> for Data<'a> {
+    #[inline]
+    fn from(bytes: &'a T) -> Self {
+        Self(Repr::Borrowed(bytes.as_ref()))
+    }
+}
+
+impl From<Bytes> for Data<'_> {
+    #[inline]
+    fn from(bytes: Bytes) -> Self {
+        Self(Repr::Shared(bytes))
+    }
+}
+
+impl From<Vec<u8>> for Data<'_> {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(Repr::Shared(bytes.into()))
+    }
+}
+
+impl From<String> for Data<'_> {
+    fn from(text: String) -> Self {
+        Self(Repr::Shared(text.into()))
+    }
+}
+
+#[derive(Clone)]
+enum Headers<'a> {
+    Slice(&'a [Header<'a>]),
+    List(Vec<Pair<'a>>),
+}
+
+impl Default for Headers<'_> {
+    fn default() -> Self {
+        Self::Slice(&[])
+    }
+}
+
+#[derive(Clone)]
+struct Pair<'a> {
+    name: Cow<'a, str>,
+    value: Option<Data<'a>>,
+}
+
+impl<'a> From<&'a Header<'a>> for Pair<'a> {
+    fn from(header: &'a Header<'a>) -> Self {
+        Self {
+            name: Cow::Borrowed(header.key),
+            value: header.value.map(Data::from),
+        }
+    }
+}
+
+impl HeaderList for Headers<'_> {
+    fn len(&self) -> usize {
+        match self {
+            Self::Slice(slice) => slice.len(),
+            Self::List(list) => list.len(),
+        }
+    }
+
+    fn get(&self, index: usize) -> Header<'_> {
+        match self {
+            Self::Slice(slice) => slice[index],
+            Self::List(list) => {
+                let Pair { name, value } = &list[index];
+                Header {
+                    key: name,
+                    value: value.as_deref(),
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn null_empty_and_missing_are_three_things() {
+        let message = Message::new().key("").header("a", "").null_header("b");
+        assert_eq!(message.key_bytes(), Some(&b""[..]));
+        assert_eq!(message.value_bytes(), None);
+        let headers: Vec<_> = message.iter_headers().map(|h| (h.key, h.value)).collect();
+        assert_eq!(headers, [("a", Some(&b""[..])), ("b", None)]);
+    }
+
+    #[test]
+    fn headers_keep_their_order_and_doubles() {
+        let kept = [Header::new("a", b"1"), Header::new("b", b"2")];
+        let message = Message::new()
+            .headers(&kept)
+            .header("a", String::from("3"))
+            .headers(&kept[..1]);
+        let values: Vec<_> = message
+            .iter_headers()
+            .map(|h| h.value.unwrap().to_vec())
+            .collect();
+        assert_eq!(values, [b"1", b"2", b"3", b"1"]);
+        let owned = message.into_owned();
+        assert_eq!(owned.header_count(), 4);
+    }
+
+    #[test]
+    fn shared_bytes_stay_where_they_are() {
+        let bytes = Bytes::from(vec![7; 100]);
+        let record = Record::to("t").value(bytes.clone()).into_owned();
+        assert_eq!(
+            record.message().value_bytes().unwrap().as_ptr(),
+            bytes.as_ptr()
+        );
+    }
+
+    #[test]
+    fn debug_shows_sizes_not_contents() {
+        let text = format!("{:?}", Record::to("t").key("k").value("secret"));
+        assert!(
+            text.contains("value_len: Some(6)") && !text.contains("secret"),
+            "{text}"
+        );
+    }
+}
