@@ -50,7 +50,16 @@ fn compare(
     real: &str,
     model: &str,
 ) -> Result<String> {
-    let topic = format!("sequence-{}", name.replace(' ', "-"));
+    let topic: String = name
+        .chars()
+        .map(|letter| {
+            if letter.is_ascii_alphanumeric() {
+                letter
+            } else {
+                '-'
+            }
+        })
+        .collect();
     let play = |servers: &str| -> Result<Vec<String>> {
         let mut session = Session::new(servers)?;
         if let Err(error) = sequence(&mut session, &topic) {

@@ -220,7 +220,7 @@ impl Session {
         };
         let request = MetadataRequest {
             topics: Some(vec![asked]),
-            allow_auto_topic_creation: false,
+            allow_auto_topic_creation: version < 4,
             ..Default::default()
         };
         let response = self.any()?.ask(version, &request)?;
