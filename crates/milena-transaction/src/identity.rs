@@ -116,7 +116,10 @@ mod tests {
     #[test]
     fn asks_for_a_new_id_when_its_epochs_are_used_up() {
         let mut producer = Idempotence::new();
-        let last = Identity { id: 7, epoch: i16::MAX };
+        let last = Identity {
+            id: 7,
+            epoch: i16::MAX,
+        };
         producer.granted(last);
         producer.bump_from(last);
         assert_eq!(producer.identity(), None);

@@ -25,7 +25,16 @@ pub struct Stamp {
 pub struct PartitionSequences {
     identity: Option<Identity>,
     next: Sequence,
-    hole: Option<Stamp>,
+    hole: Option<Hole>,
+}
+
+/// Why no more numbers are handed out.
+#[derive(Clone, Copy, Debug)]
+enum Hole {
+    /// The broker may lack this batch; a later one it accepts proves that it does not.
+    After(Stamp),
+    /// The log itself is another one.
+    NewLog,
 }
 
 impl PartitionSequences {
@@ -41,25 +50,36 @@ impl PartitionSequences {
         };
         let base = self.next;
         self.next = base.plus(records);
-        Some(Stamp { identity, base, records })
+        Some(Stamp {
+            identity,
+            base,
+            records,
+        })
     }
 
-    /// Whether [`stamp`](Self::stamp) would answer `None` for want of an identity.
-    pub fn wants_identity(&self, producer: &Idempotence) -> bool {
-        self.identity.is_none() && producer.identity().is_none()
+    /// Whether it has not taken on an identity: [`stamp`](Self::stamp) needs the producer's.
+    pub fn is_new(&self) -> bool {
+        self.identity.is_none()
     }
 
     /// A batch that had this stamp will never be sent again, and the broker may lack it.
     pub fn mark_hole(&mut self, stamp: Stamp) {
-        if self.identity == Some(stamp.identity) {
-            self.hole = Some(stamp);
+        if self.identity == Some(stamp.identity) && !matches!(self.hole, Some(Hole::NewLog)) {
+            self.hole = Some(Hole::After(stamp));
+        }
+    }
+
+    /// The topic was created anew, with another id: its log knows nothing of this producer.
+    pub fn mark_new_log(&mut self) {
+        if self.identity.is_some() {
+            self.hole = Some(Hole::NewLog);
         }
     }
 
     /// The broker accepted `stamp`. When that comes after the hole, the hole was none: brokers
     /// accept numbers only without a gap.
     pub fn acknowledged(&mut self, stamp: Stamp) {
-        if let Some(hole) = self.hole {
+        if let Some(Hole::After(hole)) = self.hole {
             let behind = stamp.base.get().wrapping_sub(hole.base.get()) & i32::MAX;
             if hole.identity == stamp.identity && behind != 0 && behind < i32::MAX / 2 {
                 self.hole = None;
@@ -82,13 +102,6 @@ impl PartitionSequences {
         self.next = Sequence::ZERO;
         self.hole = None;
     }
-
-    /// The topic was created anew, with a new id: its log knows nothing of this producer.
-    ///
-    /// The caller has made sure that nothing of the partition is on any wire.
-    pub fn forget(&mut self, producer: &mut Idempotence) {
-        self.restart(producer);
-    }
 }
 
 #[cfg(test)]
@@ -105,7 +118,7 @@ mod tests {
     fn waits_for_an_identity() {
         let mut partition = PartitionSequences::default();
         let mut producer = Idempotence::new();
-        assert!(partition.wants_identity(&producer));
+        assert!(partition.is_new());
         assert_eq!(partition.stamp(&producer, 1), None);
         producer.granted(Identity { id: 1, epoch: 0 });
         assert_eq!(partition.stamp(&producer, 1).unwrap().base, Sequence::ZERO);

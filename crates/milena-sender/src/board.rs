@@ -1,0 +1,263 @@
+//! Who is ready for which node, who lingers, and whose timer is next: scheduling without scans.
+//!
+//! The cost of every method is that of the one partition it is about. A partition that has
+//! nothing to send is in no list.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Bound;
+use std::time::{Duration, Instant};
+
+use milena_accumulator::Slot;
+use milena_client::NodeId;
+
+use crate::partition::{Partition, Reason, Rules, Schedule};
+
+/// The partitions and the lists they stand in.
+#[derive(Debug, Default)]
+pub(crate) struct Board {
+    partitions: Vec<Partition>,
+    nodes: BTreeMap<NodeId, Node>,
+    timers: BTreeSet<(Instant, Slot)>,
+    /// Parked for want of a producer id.
+    unidentified: Vec<Slot>,
+    /// Parked for want of a leader.
+    leaderless: Vec<Slot>,
+    /// Nodes for which something came up.
+    rung: Vec<NodeId>,
+}
+
+/// What waits for one node.
+#[derive(Debug, Default)]
+pub(crate) struct Node {
+    /// Partitions with a batch to send, served in rotation. An entry is stale unless its
+    /// partition is listed here.
+    pub(crate) ready: VecDeque<Slot>,
+    /// Partitions with an open batch, by when they are due.
+    pub(crate) lingering: BTreeSet<(Instant, Slot)>,
+    /// The last thing handed out was work for the compressor: next comes a request.
+    pub(crate) sealed_last: bool,
+    rung: bool,
+}
+
+impl Board {
+    /// Adds a partition; slots are handed out densely, in order.
+    pub(crate) fn push(&mut self, partition: Partition) {
+        debug_assert_eq!(partition.slot.0 as usize, self.partitions.len());
+        self.partitions.push(partition);
+    }
+
+    pub(crate) fn get(&self, slot: Slot) -> Option<&Partition> {
+        self.partitions.get(slot.0 as usize)
+    }
+
+    pub(crate) fn get_mut(&mut self, slot: Slot) -> Option<&mut Partition> {
+        self.partitions.get_mut(slot.0 as usize)
+    }
+
+    /// How many partitions there are; their slots are `0..len`.
+    pub(crate) fn len(&self) -> usize {
+        self.partitions.len()
+    }
+
+    pub(crate) fn node(&self, node: NodeId) -> Option<&Node> {
+        self.nodes.get(&node)
+    }
+
+    pub(crate) fn node_mut(&mut self, node: NodeId) -> &mut Node {
+        self.nodes.entry(node).or_default()
+    }
+
+    /// Puts a partition where it belongs after any of its fields changed.
+    pub(crate) fn reschedule(&mut self, slot: Slot, rules: &Rules, delivery_timeout: Duration) {
+        let Some(partition) = self.partitions.get_mut(slot.0 as usize) else {
+            return;
+        };
+        let next = partition.decide(rules);
+        if next != partition.schedule {
+            if let Schedule::Lingering(node, until) = partition.schedule {
+                self.nodes
+                    .entry(node)
+                    .or_default()
+                    .lingering
+                    .remove(&(until, slot));
+            }
+            partition.schedule = next;
+            match next {
+                Schedule::Lingering(node, until) => {
+                    self.nodes
+                        .entry(node)
+                        .or_default()
+                        .lingering
+                        .insert((until, slot));
+                    self.ring(node);
+                }
+                Schedule::Parked(Reason::NoProducerId) => self.unidentified.push(slot),
+                Schedule::Parked(Reason::NoLeader) => self.leaderless.push(slot),
+                Schedule::Idle | Schedule::Ready(_) | Schedule::Parked(_) => {}
+            }
+        }
+        match next {
+            Schedule::Ready(node) => self.list(slot, node),
+            Schedule::Parked(Reason::BackOff(until)) => self.arm(slot, until),
+            Schedule::Idle | Schedule::Lingering(..) | Schedule::Parked(_) => {}
+        }
+        self.arm_expiry(slot, delivery_timeout);
+    }
+
+    /// Puts a ready partition at the end of its node's list, once.
+    fn list(&mut self, slot: Slot, node: NodeId) {
+        let Some(partition) = self.partitions.get_mut(slot.0 as usize) else {
+            return;
+        };
+        if partition.listed != Some(node) {
+            partition.listed = Some(node);
+            self.nodes.entry(node).or_default().ready.push_back(slot);
+            self.ring(node);
+        }
+    }
+
+    /// The next partition that is ready for `node`, out of its list.
+    pub(crate) fn pop_ready(&mut self, node: NodeId) -> Option<Slot> {
+        let ready = &mut self.nodes.get_mut(&node)?.ready;
+        while let Some(slot) = ready.pop_front() {
+            let Some(partition) = self.partitions.get_mut(slot.0 as usize) else {
+                continue;
+            };
+            if partition.listed == Some(node) {
+                partition.listed = None;
+                if partition.schedule == Schedule::Ready(node) {
+                    return Some(slot);
+                }
+            }
+        }
+        None
+    }
+
+    /// Gives a partition back to the head of the list it was popped from.
+    pub(crate) fn unpop(&mut self, node: NodeId, slot: Slot) {
+        if let Some(partition) = self.partitions.get_mut(slot.0 as usize) {
+            partition.listed = Some(node);
+            self.nodes.entry(node).or_default().ready.push_front(slot);
+        }
+    }
+
+    /// The first partition that lingers for `node` after `last`.
+    pub(crate) fn next_lingering(
+        &self,
+        node: NodeId,
+        last: Option<(Instant, Slot)>,
+    ) -> Option<(Instant, Slot)> {
+        let lingering = &self.nodes.get(&node)?.lingering;
+        match last {
+            None => lingering.first().copied(),
+            Some(last) => lingering
+                .range((Bound::Excluded(last), Bound::Unbounded))
+                .next()
+                .copied(),
+        }
+    }
+
+    /// Appends all partitions that stand in a list of `node`: ready ones first.
+    pub(crate) fn waiting_for(&self, node: NodeId, slots: &mut Vec<Slot>) {
+        if let Some(node) = self.nodes.get(&node) {
+            slots.extend(&node.ready);
+            slots.extend(node.lingering.iter().map(|(_, slot)| *slot));
+        }
+    }
+
+    /// Something came up for `node`.
+    pub(crate) fn ring(&mut self, node: NodeId) {
+        let entry = self.nodes.entry(node).or_default();
+        if !entry.rung {
+            entry.rung = true;
+            self.rung.push(node);
+        }
+    }
+
+    /// The next node for which something came up since the last question.
+    pub(crate) fn pop_rung(&mut self) -> Option<NodeId> {
+        while let Some(node) = self.rung.pop() {
+            if self.unring(node) {
+                return Some(node);
+            }
+        }
+        None
+    }
+
+    /// Whoever serves `node` is here already.
+    pub(crate) fn unring(&mut self, node: NodeId) -> bool {
+        self.nodes
+            .get_mut(&node)
+            .is_some_and(|node| std::mem::take(&mut node.rung))
+    }
+
+    /// All nodes for which anything ever waited.
+    pub(crate) fn node_ids(&self) -> Vec<NodeId> {
+        self.nodes.keys().copied().collect()
+    }
+
+    /// Whether anything waits for `node`.
+    pub(crate) fn wants(&self, node: NodeId) -> bool {
+        self.nodes
+            .get(&node)
+            .is_some_and(|node| !node.ready.is_empty() || !node.lingering.is_empty())
+    }
+
+    /// The partitions that were parked for want of a producer id.
+    pub(crate) fn take_unidentified(&mut self) -> Vec<Slot> {
+        std::mem::take(&mut self.unidentified)
+    }
+
+    /// The partitions that came to be without a leader since the last question.
+    pub(crate) fn take_leaderless(&mut self) -> Vec<Slot> {
+        std::mem::take(&mut self.leaderless)
+    }
+
+    /// A partition whose timer is due, disarmed.
+    pub(crate) fn pop_timer(&mut self, now: Instant) -> Option<Slot> {
+        let (at, slot) = *self.timers.first()?;
+        if at > now {
+            return None;
+        }
+        self.timers.pop_first();
+        if let Some(partition) = self.partitions.get_mut(slot.0 as usize) {
+            partition.timer = None;
+        }
+        Some(slot)
+    }
+
+    pub(crate) fn next_timer(&self) -> Option<Instant> {
+        self.timers.first().map(|(at, _)| *at)
+    }
+
+    /// Makes sure that a partition with anything undelivered has a timer no later than the expiry
+    /// of its oldest batch. A timer that turns out to be early is armed again when it fires, so
+    /// that a busy partition touches the timers once per delivery timeout and not once a batch.
+    fn arm_expiry(&mut self, slot: Slot, delivery_timeout: Duration) {
+        let Some(partition) = self.partitions.get(slot.0 as usize) else {
+            return;
+        };
+        if partition.timer.is_none()
+            && let Some(oldest) = partition.oldest()
+        {
+            self.arm(slot, oldest + delivery_timeout);
+        }
+    }
+
+    /// Makes sure that the partition's timer fires no later than `at`.
+    fn arm(&mut self, slot: Slot, at: Instant) {
+        let Some(partition) = self.partitions.get_mut(slot.0 as usize) else {
+            return;
+        };
+        match partition.timer {
+            Some(armed) if armed <= at => {}
+            armed => {
+                if let Some(armed) = armed {
+                    self.timers.remove(&(armed, slot));
+                }
+                partition.timer = Some(at);
+                self.timers.insert((at, slot));
+            }
+        }
+    }
+}

@@ -1,0 +1,322 @@
+//! Deciding what goes to a node: which partitions, how much of them, and under which names.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use milena_accumulator::Slot;
+use milena_client::{ConnectionId, NodeId};
+use milena_record::{Attributes, BatchHeader, Codec};
+use milena_transaction::Identity;
+use milena_wire::{ApiKey, ProduceRequest, Request as _, Uuid};
+
+use crate::event::Request;
+use crate::frame::{Item, Kind, ProduceJob, WriteJob};
+use crate::partition::{Parcel, Schedule, Waiting};
+use crate::seal::{SealItem, SealJob};
+use crate::sender::{Sender, Transmit};
+
+/// The highest version that names topics by name.
+const LAST_BY_NAME: i16 = 12;
+
+/// What a partition had for a request.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it is moved once, and a box would be an allocation a batch"
+)]
+enum Picked {
+    Parcel(Parcel),
+    /// Something, but not within the room that is left.
+    TooMuch,
+    Nothing,
+}
+
+impl Sender {
+    /// The next work for a connection that may take a Produce request, if its node has any.
+    ///
+    /// Readiness decides when a node is served; what it gets is every partition with data, one
+    /// batch each, ready ones first, in rotation.
+    pub(crate) fn poll_produce(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        node: NodeId,
+    ) -> Option<Transmit> {
+        if !self.is_due(now, node) {
+            return None;
+        }
+        if self.config.compression.codec() != Codec::None && !self.board.node(node)?.sealed_last {
+            if let Some(job) = self.poll_seal(now, node) {
+                self.board.node_mut(node).sealed_last = true;
+                return Some(Transmit::Seal(job));
+            }
+        }
+        self.board.node_mut(node).sealed_last = false;
+        let version =
+            self.client
+                .version_for(connection, ApiKey::PRODUCE, ProduceRequest::VERSIONS)?;
+        let mut slots = self.spare_slots.pop().unwrap_or_default();
+        let mut items = self.spare_items.pop().unwrap_or_default();
+        self.fill(now, connection, node, &mut slots, &mut items);
+        if items.is_empty() {
+            self.spare_slots.push(slots);
+            self.spare_items.push(items);
+            return None;
+        }
+        let nameless = items.iter().any(|item| item.topic_id == Uuid::ZERO);
+        let version = if nameless {
+            version.min(LAST_BY_NAME)
+        } else {
+            version
+        };
+        let version = ProduceRequest::version(version);
+        group_by_topic(&mut slots, &mut items);
+        self.counters.requests += 1;
+        let answered = self.config.acks != crate::Acks::None;
+        let request = Request::Produce(slots);
+        let correlation =
+            self.client
+                .begin_request(now, connection, ApiKey::PRODUCE, version, request, answered);
+        Some(Transmit::Write(WriteJob(Kind::Produce(ProduceJob {
+            correlation,
+            version,
+            client_id: self.client_id.clone(),
+            acks: self.config.acks.code(),
+            timeout_ms: self
+                .config
+                .request_timeout
+                .as_millis()
+                .try_into()
+                .unwrap_or(i32::MAX),
+            items,
+        }))))
+    }
+
+    /// Whether anything of a node has to go now.
+    fn is_due(&self, now: Instant, node: NodeId) -> bool {
+        let Some(node) = self.board.node(node) else {
+            return false;
+        };
+        let lingering = node.lingering.first();
+        !node.ready.is_empty()
+            || lingering.is_some_and(|(until, _)| *until <= now || self.pressed())
+    }
+
+    /// Takes a batch of each partition with data until the request is full.
+    fn fill(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        node: NodeId,
+        slots: &mut Vec<Slot>,
+        items: &mut Vec<Item>,
+    ) {
+        let mut room = self.config.max_request_size;
+        for _ in 0..self.board.node(node).map_or(0, |node| node.ready.len()) {
+            let Some(slot) = self.board.pop_ready(node) else {
+                break;
+            };
+            if !self.take_one(now, connection, node, slot, &mut room, slots, items) {
+                self.board.unpop(node, slot);
+                return;
+            }
+        }
+        let mut last = None;
+        while let Some((until, slot)) = self.board.next_lingering(node, last) {
+            last = Some((until, slot));
+            if !self.take_one(now, connection, node, slot, &mut room, slots, items) {
+                return;
+            }
+        }
+    }
+
+    /// Puts one batch of the partition into the request; `false` when it does not fit any more.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the parts of one request being built"
+    )]
+    fn take_one(
+        &mut self,
+        now: Instant,
+        connection: ConnectionId,
+        node: NodeId,
+        slot: Slot,
+        room: &mut usize,
+        slots: &mut Vec<Slot>,
+        items: &mut Vec<Item>,
+    ) -> bool {
+        let parcel = match self.pick(now, slot, *room, items.is_empty()) {
+            Picked::Parcel(parcel) => parcel,
+            Picked::TooMuch => return false,
+            Picked::Nothing => {
+                self.reschedule(now, slot);
+                return true;
+            }
+        };
+        if let Some(item) = self.dispatch(connection, node, slot, parcel) {
+            *room = room.saturating_sub(BatchHeader::LEN + item.body.len());
+            slots.push(slot);
+            items.push(item);
+        }
+        self.reschedule(now, slot);
+        true
+    }
+
+    /// The next batch of a partition: one to be retried, one that is sealed, or one that is taken
+    /// from the accumulator now.
+    fn pick(&mut self, now: Instant, slot: Slot, room: usize, first: bool) -> Picked {
+        let Some(partition) = self.board.get_mut(slot) else {
+            return Picked::Nothing;
+        };
+        let queue = if partition.retries.is_empty() {
+            &mut partition.sealed
+        } else {
+            &mut partition.retries
+        };
+        if let Some(parcel) = queue.front() {
+            if parcel.size() > room && !first {
+                return Picked::TooMuch;
+            }
+            return queue.pop_front().map_or(Picked::Nothing, Picked::Parcel);
+        }
+        if self.config.compression.codec() != Codec::None {
+            return Picked::Nothing;
+        }
+        if room < BatchHeader::LEN && !first {
+            return Picked::TooMuch;
+        }
+        let Some(taken) = self.accumulator.take(slot) else {
+            partition.waiting = Waiting::Nothing;
+            return Picked::Nothing;
+        };
+        partition.waiting = taken.rest.into();
+        let parcel = partition.adopt(taken.batch);
+        if parcel.size() > room && !first {
+            partition.sealed.push_back(parcel);
+            return Picked::TooMuch;
+        }
+        self.note_use(now, parcel.batch.topic.shared_name());
+        Picked::Parcel(parcel)
+    }
+
+    /// Names a batch, counts its attempt and notes it as in flight.
+    fn dispatch(
+        &mut self,
+        connection: ConnectionId,
+        node: NodeId,
+        slot: Slot,
+        mut parcel: Parcel,
+    ) -> Option<Item> {
+        let partition = self.board.get_mut(slot)?;
+        if self.config.idempotence && parcel.stamp.is_none() {
+            parcel.stamp = partition
+                .sequences
+                .stamp(&self.producer, parcel.batch.records);
+            if parcel.stamp.is_none() {
+                partition.sealed.push_front(parcel);
+                return None;
+            }
+        }
+        if partition.proven.is_some_and(|proven| proven != connection) {
+            partition.proven = None;
+        }
+        parcel.attempts += 1;
+        self.counters.batches += 1;
+        self.counters.retries += u64::from(parcel.attempts > 1);
+        let item = Item {
+            slot,
+            topic: Arc::clone(&partition.topic),
+            topic_id: partition.topic_id,
+            partition: partition.index,
+            header: header(&parcel),
+            body: parcel.batch.body.clone(),
+        };
+        partition.wire = Some((connection, node));
+        partition.in_flight.push_back(parcel);
+        let depth = partition.in_flight.len();
+        self.counters.max_in_flight_of_a_partition =
+            self.counters.max_in_flight_of_a_partition.max(depth);
+        Some(item)
+    }
+
+    /// Work for the compressor: the next batch of each of the node's partitions that has none
+    /// sealed, up to two requests' worth.
+    fn poll_seal(&mut self, now: Instant, node: NodeId) -> Option<SealJob> {
+        let mut work = Vec::new();
+        let mut left = 2 * self.config.max_request_size;
+        let mut slots = std::mem::take(&mut self.scratch);
+        self.board.waiting_for(node, &mut slots);
+        for slot in slots.drain(..) {
+            let Some(partition) = self.board.get_mut(slot) else {
+                continue;
+            };
+            let sendable = matches!(
+                partition.schedule,
+                Schedule::Ready(_) | Schedule::Lingering(..)
+            );
+            if left == 0 || !sendable || partition.sealing {
+                continue;
+            }
+            if !partition.sealed.is_empty() || !partition.retries.is_empty() {
+                continue;
+            }
+            let Some(taken) = self.accumulator.take(slot) else {
+                continue;
+            };
+            partition.waiting = taken.rest.into();
+            partition.sealing = true;
+            let parcel = partition.adopt(taken.batch);
+            left = left.saturating_sub(parcel.size());
+            self.note_use(now, parcel.batch.topic.shared_name());
+            work.push(SealItem {
+                slot,
+                parcel,
+                cut: None,
+            });
+            self.reschedule(now, slot);
+        }
+        self.scratch = slots;
+        self.seal_job(work)
+    }
+
+    pub(crate) fn seal_job(&self, work: Vec<SealItem>) -> Option<SealJob> {
+        let job = SealJob {
+            compression: self.config.compression,
+            max_request_size: self.config.max_request_size,
+            work,
+        };
+        (!job.work.is_empty()).then_some(job)
+    }
+}
+
+/// Brings the batches of a topic together, which is how a Produce request wants them.
+fn group_by_topic(slots: &mut Vec<Slot>, items: &mut [Item]) {
+    let grouped = items
+        .windows(2)
+        .all(|pair| Arc::ptr_eq(&pair[0].topic, &pair[1].topic));
+    if !grouped {
+        items.sort_by(|one, other| one.topic.name().cmp(other.topic.name()));
+        slots.clear();
+        slots.extend(items.iter().map(|item| item.slot));
+    }
+}
+
+/// The header of this attempt.
+fn header(parcel: &Parcel) -> BatchHeader {
+    let batch = &parcel.batch;
+    let (identity, sequence) = match parcel.stamp {
+        Some(stamp) => (stamp.identity, stamp.base.get()),
+        None => (Identity::NONE, -1),
+    };
+    BatchHeader {
+        base_offset: 0,
+        partition_leader_epoch: -1,
+        attributes: Attributes::new(parcel.codec),
+        last_offset_delta: batch.records - 1,
+        base_timestamp: batch.base_timestamp,
+        max_timestamp: batch.max_timestamp,
+        producer_id: identity.id,
+        producer_epoch: identity.epoch,
+        base_sequence: sequence,
+        record_count: batch.records,
+    }
+}

@@ -1,0 +1,165 @@
+//! From metadata to partitions: who leads what, what is new, what was created anew.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use milena_accumulator::{Slot, TopicError};
+use milena_client::{MetadataUpdate, Why};
+use milena_wire::{ErrorCode, Uuid};
+
+use crate::partition::Partition;
+use crate::sender::{Sender, TopicState};
+
+/// How often metadata is told that a topic is still written to; well below the shortest
+/// `metadata.max.idle.ms`.
+const USE_EVERY: Duration = Duration::from_secs(1);
+
+impl Sender {
+    /// Tracks the topics that somebody waits for, and those that have data and no leader.
+    pub(crate) fn ask_for_topics(&mut self, now: Instant) {
+        let mut wanted = Vec::new();
+        self.accumulator.drain_wanted_topics(&mut wanted);
+        for name in wanted {
+            self.client.track_topic(now, &name);
+            if self
+                .client
+                .cluster()
+                .topic(&name)
+                .is_some_and(|topic| !topic.partitions.is_empty())
+            {
+                // What is waited for is a partition, which may have been added since the last answer.
+                self.client.request_update(now, Why::NoPartition);
+            }
+        }
+        let leaderless = self.board.take_leaderless();
+        if leaderless.is_empty() {
+            return;
+        }
+        for slot in leaderless {
+            if let Some(partition) = self.board.get(slot) {
+                self.client.track_topic(now, partition.topic.name());
+            }
+        }
+        self.client.request_update(now, Why::NoLeader);
+    }
+
+    /// Tells metadata that the topic of a partition is in use.
+    pub(crate) fn note_use(&mut self, now: Instant, name: &Arc<str>) {
+        let Some(topic) = self.topics.get_mut(name) else {
+            return;
+        };
+        if topic.used.is_none_or(|used| used + USE_EVERY <= now) {
+            topic.used = Some(now);
+            self.client.track_topic(now, name);
+        }
+    }
+
+    /// Takes over what metadata brought.
+    pub(crate) fn learn(&mut self, now: Instant, update: &MetadataUpdate) {
+        for name in &update.changed {
+            self.learn_topic(now, name);
+        }
+        for name in &update.removed {
+            self.accumulator.forget_topic(name);
+        }
+        if update
+            .mentioned
+            .iter()
+            .any(|name| self.accumulator.is_topic_wanted(name))
+        {
+            self.client.request_update(now, Why::NoPartition);
+        }
+    }
+
+    fn learn_topic(&mut self, now: Instant, name: &Arc<str>) {
+        let Some(topic) = self.client.cluster().topic(name) else {
+            return;
+        };
+        if topic.partitions.is_empty() {
+            return;
+        }
+        let id = topic.id;
+        let leaders: Vec<_> = topic
+            .partitions
+            .iter()
+            .map(|p| (p.leader, p.leader_epoch))
+            .collect();
+        let hints: Vec<Option<i32>> = leaders
+            .iter()
+            .map(|(leader, _)| leader.map(|node| node.0))
+            .collect();
+        let new = self
+            .accumulator
+            .put_topic(name, id.0, &hints, &mut self.bin);
+        self.add_partitions(name, id, &new);
+        let Some(state) = self.topics.get_mut(name) else {
+            return;
+        };
+        let recreated = state.id != Uuid::ZERO && id != Uuid::ZERO && state.id != id;
+        if id != Uuid::ZERO {
+            state.id = id;
+            self.topic_ids.insert(id, Arc::clone(name));
+        }
+        let slots = state.slots.clone();
+        for (slot, (leader, epoch)) in slots.into_iter().zip(leaders) {
+            let Some(partition) = self.board.get_mut(slot) else {
+                continue;
+            };
+            partition.topic_id = if id == Uuid::ZERO {
+                partition.topic_id
+            } else {
+                id
+            };
+            if recreated {
+                partition.sequences.mark_new_log();
+                partition.proven = None;
+            }
+            if partition.leader != leader || epoch > partition.leader_epoch {
+                partition.leader = leader;
+                partition.proven = None;
+                // Somebody else leads now: there is no reason to wait.
+                partition.back_off = None;
+            }
+            partition.leader_epoch = epoch;
+            self.settle(now, slot);
+        }
+    }
+
+    fn add_partitions(&mut self, name: &Arc<str>, id: Uuid, new: &[Slot]) {
+        let Some(topic) = self.accumulator.topic(name) else {
+            return;
+        };
+        let state = self
+            .topics
+            .entry(Arc::clone(name))
+            .or_insert_with(|| TopicState {
+                id,
+                slots: Vec::new(),
+                used: None,
+            });
+        for slot in new {
+            let index = state.slots.len() as i32;
+            state.slots.push(*slot);
+            self.board
+                .push(Partition::new(*slot, Arc::clone(&topic), index));
+        }
+    }
+
+    /// The cluster says that a topic cannot be used.
+    pub(crate) fn topic_error(&mut self, name: &Arc<str>, error: ErrorCode) {
+        let topic = Arc::clone(name);
+        let refused = match error {
+            ErrorCode::INVALID_TOPIC_EXCEPTION => TopicError::Invalid { topic },
+            ErrorCode::TOPIC_AUTHORIZATION_FAILED => TopicError::Unauthorized { topic },
+            // It may come to be until the caller's time runs out.
+            error if error.is_retriable() => {
+                return self.accumulator.note_topic_error(name, error.0);
+            }
+            error => TopicError::Refused {
+                topic,
+                code: error.0,
+            },
+        };
+        self.accumulator.fail_topic(name, &refused, &mut self.bin);
+    }
+}
