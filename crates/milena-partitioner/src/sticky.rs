@@ -206,6 +206,10 @@ mod tests {
     }
 
     #[test]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "some point in time is needed to begin with"
+    )]
     fn a_leader_is_late_while_it_cannot_be_sent_to() {
         let start = Instant::now();
         let timeout = Duration::from_secs(1);

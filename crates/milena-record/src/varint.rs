@@ -98,7 +98,7 @@ impl Word {
     const fn unsigned(self, value: u64) -> Self {
         debug_assert!(value < SHORT);
         let groups = value & 0x7f | (value << 1) & 0x7f00 | (value << 2) & 0x7f_0000;
-        let more = (value > 0x7f) as u64 * 0x80 | (value > 0x3fff) as u64 * 0x8000;
+        let more = ((value > 0x7f) as u64 * 0x80) | ((value > 0x3fff) as u64 * 0x8000);
         self.push(groups | more, 8 * size_short(value))
     }
 

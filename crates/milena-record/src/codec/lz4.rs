@@ -1,17 +1,22 @@
 //! LZ4 frames, as Kafka's own client writes and reads them.
 //!
-//! Kafka's reader knows independent blocks only. The frame is written here, around the library's blocks: magic,
-//! flags, header checksum; blocks with their length in front; a length of 0 at the end.
+//! A frame is a magic number, flags and the checksum of these; blocks with their length in front; and a length of 0.
+//! Kafka knows independent blocks only, so each is the library's to read and write by itself.
 
-use lz4_flex::block::{CompressTable, compress_into_with_table, get_maximum_output_size};
-use lz4_flex::frame::FrameDecoder;
+use lz4_flex::block::{
+    CompressTable, DecompressError as BlockError, compress_into_with_table, decompress_into,
+    get_maximum_output_size,
+};
 
 use super::compressor::{CompressError, failed};
-use super::{Codec, read_all};
+use super::xxhash::xxh32;
+use super::{Codec, malformed};
 use crate::DecompressError;
 
 /// The library's larger table: it finds more than the one it would take for blocks below 64 KiB.
 pub(super) struct Context(CompressTable);
+
+const MAGIC: &[u8; 4] = &[0x04, 0x22, 0x4d, 0x18];
 
 /// Magic; version 1 with independent blocks and nothing optional; blocks of up to 64 KiB; and the second byte of
 /// xxHash32 of these two.
@@ -51,5 +56,134 @@ pub(super) fn compress(
 }
 
 pub(super) fn decompress(body: &[u8], limit: usize) -> Result<Vec<u8>, DecompressError> {
-    read_all(Codec::Lz4, FrameDecoder::new(body), body.len(), limit)
+    let (frame, mut rest) = Frame::read(body)?;
+    let mut out = Vec::new();
+    loop {
+        let len = u32::from_le_bytes(*take(&mut rest)?);
+        if len == 0 {
+            break;
+        }
+        let stored = len & STORED != 0;
+        let len = (len & !STORED) as usize;
+        if len > frame.block_size {
+            return Err(malformed(
+                Codec::Lz4,
+                "a block is larger than its frame allows",
+            ));
+        }
+        let block = take_slice(&mut rest, len)?;
+        if frame.block_checksums && xxh32(block) != u32::from_le_bytes(*take(&mut rest)?) {
+            return Err(malformed(Codec::Lz4, "the checksum of a block is wrong"));
+        }
+        append(&mut out, block, stored, frame.block_size, limit)?;
+    }
+    if frame.content_checksum {
+        // Kafka's reader skips it too: the checksum of the batch covers everything.
+        let _: &[u8; 4] = take(&mut rest)?;
+    }
+    if !rest.is_empty() {
+        return Err(malformed(Codec::Lz4, "bytes are left over at its end"));
+    }
+    Ok(out)
+}
+
+/// Decompresses one block behind what `out` has already.
+fn append(
+    out: &mut Vec<u8>,
+    block: &[u8],
+    stored: bool,
+    block_size: usize,
+    limit: usize,
+) -> Result<(), DecompressError> {
+    let room = limit - out.len();
+    if stored {
+        if block.len() > room {
+            return Err(DecompressError::TooLarge { limit });
+        }
+        out.extend_from_slice(block);
+        return Ok(());
+    }
+    // A byte of a block makes at most 255: small blocks do not make us clear a large buffer.
+    let most = block_size.min(block.len().saturating_mul(255));
+    let at = out.len();
+    out.resize(at + most.min(room), 0);
+    match decompress_into(block, &mut out[at..]) {
+        Ok(len) => {
+            out.truncate(at + len);
+            Ok(())
+        }
+        Err(BlockError::OutputTooSmall { .. }) if room < most => {
+            Err(DecompressError::TooLarge { limit })
+        }
+        Err(error) => Err(malformed(Codec::Lz4, error)),
+    }
+}
+
+/// What the front of a frame says about the rest.
+struct Frame {
+    block_size: usize,
+    block_checksums: bool,
+    content_checksum: bool,
+}
+
+impl Frame {
+    const VERSION_MASK: u8 = 0xc0;
+    const VERSION: u8 = 0x40;
+    const INDEPENDENT: u8 = 0x20;
+    const BLOCK_CHECKSUMS: u8 = 0x10;
+    const CONTENT_SIZE: u8 = 0x08;
+    const CONTENT_CHECKSUM: u8 = 0x04;
+    const RESERVED_OR_DICTIONARY: u8 = 0x03;
+
+    fn read(body: &[u8]) -> Result<(Self, &[u8]), DecompressError> {
+        let wrong = |why| malformed(Codec::Lz4, why);
+        let mut rest = body;
+        if take(&mut rest)? != MAGIC {
+            return Err(wrong("it does not begin with an lz4 frame"));
+        }
+        let descriptor = rest;
+        let [flags, block] = *take(&mut rest)?;
+        if flags & Self::VERSION_MASK != Self::VERSION || flags & Self::RESERVED_OR_DICTIONARY != 0
+        {
+            return Err(wrong("its flags are unknown"));
+        }
+        if flags & Self::INDEPENDENT == 0 {
+            return Err(wrong("its blocks depend on each other"));
+        }
+        if flags & Self::CONTENT_SIZE != 0 {
+            let _: &[u8; 8] = take(&mut rest)?;
+        }
+        let descriptor = &descriptor[..descriptor.len() - rest.len()];
+        let [checksum] = *take(&mut rest)?;
+        if checksum != (xxh32(descriptor) >> 8) as u8 {
+            return Err(wrong("the checksum of its header is wrong"));
+        }
+        // 4 to 7: 64 KiB, 256 KiB, 1 MiB, 4 MiB.
+        let block_size = match block {
+            0x40 | 0x50 | 0x60 | 0x70 => 1 << (8 + 2 * (block >> 4)),
+            _ => return Err(wrong("its block size is unknown")),
+        };
+        let frame = Self {
+            block_size,
+            block_checksums: flags & Self::BLOCK_CHECKSUMS != 0,
+            content_checksum: flags & Self::CONTENT_CHECKSUM != 0,
+        };
+        Ok((frame, rest))
+    }
+}
+
+fn take<'a, const N: usize>(rest: &mut &'a [u8]) -> Result<&'a [u8; N], DecompressError> {
+    let (taken, after) = rest.split_first_chunk().ok_or_else(cut_short)?;
+    *rest = after;
+    Ok(taken)
+}
+
+fn take_slice<'a>(rest: &mut &'a [u8], len: usize) -> Result<&'a [u8], DecompressError> {
+    let (taken, after) = rest.split_at_checked(len).ok_or_else(cut_short)?;
+    *rest = after;
+    Ok(taken)
+}
+
+fn cut_short() -> DecompressError {
+    malformed(Codec::Lz4, "it is cut short")
 }

@@ -6,6 +6,8 @@ mod gzip;
 mod lz4;
 #[cfg(feature = "snappy")]
 mod snappy;
+#[cfg(feature = "lz4")]
+mod xxhash;
 #[cfg(feature = "zstd")]
 mod zstd;
 
@@ -116,7 +118,7 @@ pub fn decompress(codec: Codec, body: &[u8], limit: usize) -> Result<Vec<u8>, De
 }
 
 /// Reads `from` to its end, or to one byte over the limit.
-#[cfg(any(feature = "gzip", feature = "lz4"))]
+#[cfg(feature = "gzip")]
 fn read_all(
     codec: Codec,
     from: impl std::io::Read,

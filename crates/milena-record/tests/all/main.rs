@@ -1,0 +1,7 @@
+//! Everything that needs no Java.
+
+mod bytes;
+mod codecs;
+mod common;
+mod reading;
+mod splitting;
