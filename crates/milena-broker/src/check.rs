@@ -41,7 +41,7 @@ impl Checks<'_> {
         }
         // The codec is in the low bits of the attributes; a batch too short for them is found corrupt later.
         let codec = batch.get(22).map(|attributes| attributes & 7);
-        if codec == Some(Codec::Zstd.id() as u8) && self.version < 7 {
+        if codec == Some(Codec::Zstd.id()) && self.version < 7 {
             return Err(Refusal::new(ErrorCode::UNSUPPORTED_COMPRESSION_TYPE));
         }
         if first_batch(rest)?.is_some() {
@@ -65,7 +65,7 @@ impl Checks<'_> {
         let view = if self.crc || self.records || self.topic.compact {
             let view = milena_record::batches(batch).next();
             let view = view
-                .ok_or(Refusal::new(ErrorCode::CORRUPT_MESSAGE))?
+                .ok_or_else(|| Refusal::new(ErrorCode::CORRUPT_MESSAGE))?
                 .map_err(corrupt)?;
             if self.crc {
                 view.verify_crc().map_err(corrupt)?;
@@ -140,9 +140,12 @@ fn invalid(message: &'static str) -> Refusal {
     Refusal::because(ErrorCode::INVALID_RECORD, message)
 }
 
+/// A batch and what follows it.
+type Split<'a> = (&'a [u8], &'a [u8]);
+
 /// The first whole batch in these bytes, at least 17 of them, and what follows it. As in Kafka an incomplete one is
 /// none.
-fn first_batch(bytes: &[u8]) -> Result<Option<(&[u8], &[u8])>, Refusal> {
+fn first_batch(bytes: &[u8]) -> Result<Option<Split<'_>>, Refusal> {
     let Some((_, length)) = bytes
         .first_chunk::<12>()
         .and_then(|head| head.split_last_chunk::<4>())

@@ -173,10 +173,10 @@ impl Journal {
             counts.open = counts.open.saturating_sub(1);
         }
         self.closed.push_back(connection);
-        if self.closed.len() > CLOSED_KEPT {
-            if let Some(oldest) = self.closed.pop_front() {
-                self.connections.remove(&oldest);
-            }
+        if self.closed.len() > CLOSED_KEPT
+            && let Some(oldest) = self.closed.pop_front()
+        {
+            self.connections.remove(&oldest);
         }
     }
 

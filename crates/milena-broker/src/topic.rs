@@ -4,10 +4,8 @@ use std::collections::BTreeMap;
 
 /// How a topic treats what is produced to it.
 ///
-/// Made with [`TopicConfig::default`] and changed field by field, or by Kafka's property names with
-/// [`TopicConfig::set`].
+/// Can be set field by field, or by Kafka's property names with [`TopicConfig::set`].
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct TopicConfig {
     /// Whether records get the broker's clock instead of the producer's (`message.timestamp.type=LogAppendTime`).
     /// Off by default.

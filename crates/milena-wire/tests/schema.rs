@@ -15,8 +15,8 @@ mod common;
 
 use std::collections::BTreeSet;
 
-use common::every_api;
 use common::facts::{self, FACTS, Message};
+use common::{every_api, snake};
 use milena_wire::{Request, Schema, Type, message};
 
 /// A message of this crate, as it was declared.
@@ -52,20 +52,6 @@ fn all() -> Vec<Declared> {
         };
     }
     every_api!(collect)
-}
-
-/// How a field is called here.
-fn snake(name: &str) -> String {
-    let mut out = String::new();
-    let mut before = 'A';
-    for letter in name.chars() {
-        if letter.is_uppercase() && !before.is_uppercase() {
-            out.push('_');
-        }
-        out.extend(letter.to_lowercase());
-        before = letter;
-    }
-    out
 }
 
 /// How Kafka calls a type, without its nullability, and the struct within it.

@@ -23,7 +23,7 @@ impl Cluster {
         let invalid = call.version.number >= 3 && !named.into_iter().all(is_software);
         let code = effects
             .code()
-            .or(invalid.then_some(ErrorCode::INVALID_REQUEST));
+            .or_else(|| invalid.then_some(ErrorCode::INVALID_REQUEST));
         let mut response = ApiVersionsResponse {
             throttle_time_ms: effects.throttle_ms,
             ..ApiVersionsResponse::default()

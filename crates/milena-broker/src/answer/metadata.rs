@@ -18,9 +18,15 @@ impl Cluster {
         let wanted = request.topics.as_deref().unwrap_or_default();
         // Version 0 had no null and said «all» with an empty list.
         let all = request.topics.is_none() || (call.version.number == 0 && wanted.is_empty());
-        let mut effects = self.meet(call, |_| {
-            let names = wanted.iter().filter_map(|topic| topic.name);
-            names.map(|topic| Target::new(topic, None)).collect()
+        let mut effects = self.meet(call, |shape| {
+            let target = |name: &str| Target::new(name, None);
+            match all {
+                true => shape.topics.keys().map(|name| target(name)).collect(),
+                false => wanted
+                    .iter()
+                    .filter_map(|topic| topic.name.map(target))
+                    .collect(),
+            }
         });
         if let Some(reply) = effects.before(call.now) {
             return Ok(reply);

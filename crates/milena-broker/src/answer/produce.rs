@@ -73,7 +73,7 @@ impl Cluster {
         let response = ProduceResponse {
             responses: topics.iter().map(|topic| topic.respond(&effects)).collect(),
             throttle_time_ms: effects.throttle_ms,
-            node_endpoints: endpoints(&self.shape, call, &topics),
+            node_endpoints: endpoints(&self.shape, &topics),
         };
         call.answer::<ProduceRequest<'_>>(&effects, &response)
     }
@@ -159,7 +159,7 @@ impl<'a> Leader<'a> {
             .as_ref()
             .is_err_and(|refusal| refusal.code == ErrorCode::NOT_LEADER_OR_FOLLOWER);
         let leader = found
-            .filter(|_| moved)
+            .filter(|_| moved && self.call.version.number >= 10)
             .map(|(_, partition)| (partition.leader.unwrap_or(-1), partition.leader_epoch));
         Outcome {
             index,
@@ -199,7 +199,7 @@ impl<'a> Leader<'a> {
             .logs
             .get_mut(&topic.id)
             .and_then(|logs| logs.get_mut(data.index as usize));
-        let log = log.ok_or(Refusal::new(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION))?;
+        let log = log.ok_or_else(|| Refusal::new(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION))?;
         let how = Append {
             leader_epoch: partition.leader_epoch,
             log_append_time: topic.config.log_append_time.then_some(self.call.now),
@@ -279,14 +279,7 @@ impl Outcome {
 }
 
 /// Where the leaders are reached that the answer names.
-fn endpoints<'a>(
-    shape: &'a Shape,
-    call: &Call<'_>,
-    topics: &[Outcomes<'_>],
-) -> Vec<NodeEndpoint<'a>> {
-    if call.version.number < 10 {
-        return Vec::new();
-    }
+fn endpoints<'a>(shape: &'a Shape, topics: &[Outcomes<'_>]) -> Vec<NodeEndpoint<'a>> {
     let outcomes = topics.iter().flat_map(|topic| &topic.partitions);
     let leaders: BTreeSet<i32> = outcomes.filter_map(|one| Some(one.leader?.0)).collect();
     let live = leaders

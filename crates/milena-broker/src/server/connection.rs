@@ -203,8 +203,8 @@ impl Connection {
     /// Moves the answers that are due to the output.
     fn release(&mut self, all: bool) {
         let now = Instant::now();
-        while !self.last {
-            let Some(held) = self.held.pop_front_if(|held| all || held.due <= now) else {
+        while !self.last && self.held.front().is_some_and(|held| all || held.due <= now) {
+            let Some(held) = self.held.pop_front() else {
                 break;
             };
             self.last = held.answer.then_close;

@@ -20,7 +20,6 @@ use connection::Connection;
 
 /// How a cluster is served.
 #[derive(Clone, Debug)]
-#[non_exhaustive]
 pub struct ServeOptions {
     /// The address all brokers listen at. By default 127.0.0.1.
     pub address: IpAddr,

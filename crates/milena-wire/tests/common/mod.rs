@@ -42,3 +42,17 @@ macro_rules! every_api {
     };
 }
 pub(crate) use every_api;
+
+/// How a field of Kafka is called here.
+pub fn snake(name: &str) -> String {
+    let mut out = String::new();
+    let mut before = 'A';
+    for letter in name.chars() {
+        if letter.is_uppercase() && !before.is_uppercase() {
+            out.push('_');
+        }
+        out.extend(letter.to_lowercase());
+        before = letter;
+    }
+    out
+}

@@ -14,15 +14,15 @@ pub const EMPTY: u8 = 2;
 
 /// The bytes of a message in a version.
 pub fn bytes(message: &Message, version: i16, variant: u8) -> Vec<u8> {
-    let flexible = message.flexible.contains(&version);
-    let mut sample = Sample {
-        message,
-        version,
-        flexible,
-        variant,
-        count: 0,
-        out: vec![],
-    };
+    let mut sample = Sample::new(message, version, variant, None);
+    sample.fields("");
+    sample.out
+}
+
+/// The same with as little as possible in it, but for the array at `path`: that one has very many
+/// elements, and those it is within have one.
+pub fn crowded(message: &Message, version: i16, path: &str) -> Vec<u8> {
+    let mut sample = Sample::new(message, version, EMPTY, Some(path));
     sample.fields("");
     sample.out
 }
@@ -32,11 +32,25 @@ struct Sample<'m> {
     version: i16,
     flexible: bool,
     variant: u8,
+    crowded: Option<&'m str>,
     count: u32,
     out: Vec<u8>,
 }
 
-impl Sample<'_> {
+impl<'m> Sample<'m> {
+    fn new(message: &'m Message, version: i16, variant: u8, crowded: Option<&'m str>) -> Self {
+        let flexible = message.flexible.contains(&version);
+        Self {
+            message,
+            version,
+            flexible,
+            variant,
+            crowded,
+            count: 0,
+            out: vec![],
+        }
+    }
+
     fn fields(&mut self, parent: &str) {
         let message = self.message;
         let present: Vec<&Field> = message
@@ -61,11 +75,13 @@ impl Sample<'_> {
 
     fn tagged(&mut self, tagged: &[(u32, &Field)]) {
         // A default is never written, so only the full variant has any.
-        if self.variant != FULL {
-            return self.uvarint(0);
-        }
-        self.uvarint(tagged.len());
-        for (tag, field) in tagged {
+        let wanted = |field: &Field| match self.crowded {
+            Some(path) => format!("{path}.").starts_with(&format!("{}.", field.path)),
+            None => self.variant == FULL,
+        };
+        let wanted: Vec<_> = tagged.iter().filter(|(_, field)| wanted(field)).collect();
+        self.uvarint(wanted.len());
+        for (tag, field) in wanted {
             let before = std::mem::take(&mut self.out);
             self.field(field);
             let body = std::mem::replace(&mut self.out, before);
@@ -78,10 +94,11 @@ impl Sample<'_> {
     fn field(&mut self, field: &Field) {
         let null = self.variant == NULLS && field.nullable.contains(&self.version);
         if let Some(element) = field.ty.strip_prefix("[]") {
-            let count = if null {
-                None
-            } else {
-                Some(usize::from(2 - self.variant))
+            let count = match self.crowded {
+                Some(path) if path == field.path => Some(1000),
+                Some(path) if path.starts_with(&format!("{}.", field.path)) => Some(1),
+                _ if null => None,
+                _ => Some(usize::from(2 - self.variant)),
             };
             self.length(true, count);
             for _ in 0..count.unwrap_or(0) {
@@ -114,7 +131,7 @@ impl Sample<'_> {
 
     fn fixed(&mut self, ty: &str) {
         self.count += 1;
-        let n = i64::from(self.count);
+        let n = i64::from(self.count % 10_000);
         let bytes = (10_000_000_000 + n).to_be_bytes();
         match ty {
             "bool" => self.out.push(u8::from(self.variant == FULL)),

@@ -1,0 +1,120 @@
+//! The suite against a real Kafka: what is written by milena is read by Java, and what Java writes by milena.
+
+#![forbid(unsafe_code)]
+#![allow(
+    clippy::print_stdout,
+    reason = "a command line tool talks on the terminal"
+)]
+
+mod batch;
+mod cells;
+mod content;
+mod java_writes;
+mod raw;
+mod sequences;
+mod session;
+
+use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Result, bail};
+use lexopt::{Arg, ValueExt};
+use xtask::kafka::cluster::{Cluster, Guard, Spec};
+use xtask::kafka::java::Helper;
+
+use cells::Cells;
+
+/// The parts of the suite; `--only` names one.
+const PARTS: &[&str] = &["one", "three", "old"];
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            println!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<bool> {
+    let mut only = Vec::new();
+    let mut full = false;
+    let mut arguments = lexopt::Parser::from_env();
+    while let Some(argument) = arguments.next()? {
+        match argument {
+            Arg::Long("full") => full = true,
+            Arg::Long("only") => only.push(arguments.value()?.string()?),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    if let Some(unknown) = only.iter().find(|part| !PARTS.contains(&part.as_str())) {
+        bail!(
+            "there is no part `{unknown}`; there are {}",
+            PARTS.join(", ")
+        );
+    }
+    let wanted = |part: &str| only.is_empty() || only.iter().any(|one| one == part);
+    let mut cells = Cells::default();
+    if wanted("one") {
+        one(&mut cells, full)?;
+    }
+    if wanted("three") {
+        three(&mut cells, full)?;
+    }
+    if wanted("old") {
+        old(&mut cells)?;
+    }
+    Ok(cells.close())
+}
+
+/// Apache Kafka 4.3.1 with one broker.
+fn one(cells: &mut Cells, _full: bool) -> Result<()> {
+    let (cluster, mut helper) = start(Spec::new("suite-one"))?;
+    java_writes::run(cells, &cluster.0, &mut helper, 1);
+    Ok(())
+}
+
+/// Apache Kafka 4.3.1 with three brokers.
+fn three(cells: &mut Cells, _full: bool) -> Result<()> {
+    let (cluster, _helper) = start(Spec {
+        brokers: 3,
+        ..Spec::new("suite-three")
+    })?;
+    let real = cluster.0.bootstrap_servers();
+    sequences::run(cells, &real, &real);
+    Ok(())
+}
+
+/// Apache Kafka 3.9.1.
+fn old(cells: &mut Cells) -> Result<()> {
+    let (cluster, mut helper) = start(Spec {
+        version: "3.9.1".to_owned(),
+        ..Spec::new("suite-old")
+    })?;
+    java_writes::run(cells, &cluster.0, &mut helper, 1);
+    Ok(())
+}
+
+fn start(spec: Spec) -> Result<(Guard, Helper)> {
+    println!(
+        "\nApache Kafka {} with {} brokers",
+        spec.version, spec.brokers
+    );
+    if let Some(mut cluster) = Cluster::open(&spec.name)? {
+        // Left by a run that was killed.
+        cluster.down()?;
+    }
+    let cluster = Guard(Cluster::up(spec)?);
+    let helper = Helper::start(&cluster.0)?;
+    Ok((cluster, helper))
+}
+
+/// Milliseconds since 1970.
+fn wall_ms() -> i64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
