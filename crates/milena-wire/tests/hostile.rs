@@ -9,44 +9,10 @@
 
 mod common;
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
-
+use common::counting::{Counting, taken};
 use common::facts::{self, FACTS, Message};
 use common::{every_api, sample};
 use milena_wire::{Decode, Fault, Request, Version, decode_body};
-
-/// Counts the bytes that a thread asks for; what it gives back is not taken off.
-struct Counting;
-
-thread_local! {
-    static TAKEN: Cell<usize> = const { Cell::new(0) };
-}
-
-fn count(bytes: usize) {
-    // A thread that ends has no counter any more.
-    let _ = TAKEN.try_with(|taken| taken.set(taken.get() + bytes));
-}
-
-// SAFETY: every call goes to the system's allocator unchanged.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count(layout.size());
-        // SAFETY: as promised by the caller.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
-        // SAFETY: as promised by the caller.
-        unsafe { System.dealloc(place, layout) }
-    }
-
-    unsafe fn realloc(&self, place: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count(size);
-        // SAFETY: as promised by the caller.
-        unsafe { System.realloc(place, layout, size) }
-    }
-}
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -54,9 +20,9 @@ static ALLOCATOR: Counting = Counting;
 /// Reads the bytes as this message; whether it was one. Says how much memory that took.
 fn read(name: &str, number: i16, bytes: &[u8]) -> (Result<(), Fault>, usize) {
     fn as_this<'a, T: Decode<'a>>(bytes: &'a [u8], version: Version) -> (Result<(), Fault>, usize) {
-        let before = TAKEN.get();
+        let before = taken();
         let result = decode_body::<T>(bytes, version);
-        let taken = TAKEN.get() - before;
+        let taken = taken() - before;
         (result.map(drop), taken)
     }
     macro_rules! by_name {

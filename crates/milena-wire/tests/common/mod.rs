@@ -7,6 +7,7 @@
     reason = "each test uses a part of it"
 )]
 
+pub mod counting;
 pub mod facts;
 pub mod sample;
 
