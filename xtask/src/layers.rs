@@ -104,7 +104,14 @@ const LAYERS: &[Layer] = &[
     Layer {
         name: "milena-broker",
         ours: &["milena-record", "milena-wire"],
-        theirs: &["bytes", "thiserror", "tokio", "tracing"],
+        theirs: &[
+            "bytes",
+            "lexopt",
+            "socket2",
+            "thiserror",
+            "tokio",
+            "tracing",
+        ],
     },
     Layer {
         name: "milena-sim",

@@ -40,7 +40,7 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "schema",
-        arguments: "--jar PATH [--write]",
+        arguments: "[--jar PATH] [--write]",
         about: "compare the facts about Kafka's messages with its own schemas",
         run: xtask::schema::main,
     },

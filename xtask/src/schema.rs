@@ -10,6 +10,9 @@ use anyhow::{Context, Result, bail, ensure};
 use lexopt::{Arg, Parser, ValueExt};
 use serde_json::Value;
 
+use crate::kafka::VERSION;
+use crate::kafka::resolve::Kafka;
+
 /// The APIs that `milena-wire` has.
 const APIS: &[&str] = &[
     "Produce",
@@ -49,8 +52,8 @@ const HEAD: &str = "\
 # Defaults are spelled out where the schema leaves them to the type. A struct has none of its own.
 ";
 
-/// `cargo xtask schema --jar PATH [--write]`: makes the facts anew from the jar and compares them
-/// with those in the repository, or replaces those.
+/// `cargo xtask schema [--jar PATH] [--write]`: makes the facts anew from the jar and compares them
+/// with those in the repository, or replaces those. Without a path, Maven brings the jar.
 ///
 /// # Errors
 /// The jar cannot be read, or the facts differ.
@@ -64,7 +67,10 @@ pub fn main(mut arguments: Parser) -> Result<()> {
             other => return Err(other.unexpected().into()),
         }
     }
-    let jar = jar.context("--jar is missing: the path of kafka-clients-4.3.1.jar")?;
+    let jar = match jar {
+        Some(jar) => jar,
+        None => Kafka::resolve(VERSION)?.clients_jar(),
+    };
     let facts = root().join(FACTS);
     if write {
         std::fs::write(&facts, generate(&jar)?)?;

@@ -10,6 +10,7 @@ mod batch;
 mod cells;
 mod content;
 mod java_writes;
+mod model;
 mod raw;
 mod sequences;
 mod session;
@@ -23,6 +24,7 @@ use xtask::kafka::cluster::{Cluster, Guard, Spec};
 use xtask::kafka::java::Helper;
 
 use cells::Cells;
+use model::Model;
 
 /// The parts of the suite; `--only` names one.
 const PARTS: &[&str] = &["one", "three", "old"];
@@ -83,7 +85,8 @@ fn three(cells: &mut Cells, _full: bool) -> Result<()> {
         ..Spec::new("suite-three")
     })?;
     let real = cluster.0.bootstrap_servers();
-    sequences::run(cells, &real, &real);
+    let model = Model::start(3)?;
+    sequences::run(cells, &real, &model.servers());
     Ok(())
 }
 

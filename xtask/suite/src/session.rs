@@ -4,8 +4,9 @@
 //! leaders only as being the one that was asked or another.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use milena_record::batches;
 use milena_wire::api::{create_partitions, create_topics, describe_producers, fetch, list_offsets};
 use milena_wire::api::{metadata, produce};
@@ -159,18 +160,17 @@ impl Session {
         Ok(())
     }
 
-    /// Waits until the topic has leaders, by asking; that is not written down.
+    /// Waits until every partition has a leader that knows it, by asking; that is not written down.
     pub(crate) fn settle(&mut self, topic: &str, partitions: i32) -> Result<()> {
-        for _ in 0..200 {
-            if (0..partitions).all(|partition| {
-                self.place(topic, partition)
-                    .is_ok_and(|place| place.is_some())
-            }) {
-                return Ok(());
-            }
-            std::thread::sleep(std::time::Duration::from_millis(50));
+        for partition in 0..partitions {
+            retry(|| {
+                let place = self.place(topic, partition)?.context("no leader")?;
+                let listed = self.list_offsets(&place.leader, topic, partition, -1, 5)?;
+                ensure!(listed.starts_with("NONE"), "{topic}-{partition}: {listed}");
+                Ok(())
+            })?;
         }
-        anyhow::bail!("{topic} got no leaders")
+        Ok(())
     }
 
     fn place(&mut self, topic: &str, partition: i32) -> Result<Option<Place>> {
@@ -249,11 +249,13 @@ impl Session {
             producer_epoch,
             ..Default::default()
         };
-        let response = self.any()?.ask(4, &request)?;
-        let (error, given) = (
-            response.error_code,
-            (response.producer_id, response.producer_epoch),
-        );
+        // A young cluster has no producer ids for a moment.
+        let (error, given) = retry(|| {
+            let response = self.any()?.ask(4, &request)?;
+            let error = ErrorCode(response.error_code);
+            ensure!(error != ErrorCode::COORDINATOR_LOAD_IN_PROGRESS, "it loads");
+            Ok((error.0, (response.producer_id, response.producer_epoch)))
+        })?;
         let name = self.name_of(given.0);
         self.note(format!(
             "init producer: {}, {name}, epoch {}",
@@ -352,9 +354,26 @@ impl Session {
         timestamp: i64,
         version: i16,
     ) -> Result<()> {
-        let address = self
-            .place(topic, partition)?
-            .map_or_else(|| self.first.clone(), |place| place.leader);
+        let place = self.place(topic, partition)?;
+        let address = place.map_or_else(|| self.first.clone(), |place| place.leader);
+        let line = self.list_offsets(&address, topic, partition, timestamp, version)?;
+        let what = match timestamp {
+            -1 => "latest",
+            -2 => "earliest",
+            _ => "by time",
+        };
+        self.note(format!("offset, {what}, v{version}: {line}"));
+        Ok(())
+    }
+
+    fn list_offsets(
+        &mut self,
+        address: &str,
+        topic: &str,
+        partition: i32,
+        timestamp: i64,
+        version: i16,
+    ) -> Result<String> {
         let partition = list_offsets::ListOffsetsPartition {
             partition_index: partition,
             timestamp,
@@ -369,20 +388,12 @@ impl Session {
             topics: vec![listed],
             ..Default::default()
         };
-        let response = self.to(&address)?.ask(version, &request)?;
-        let line: Vec<_> = response
-            .topics
-            .iter()
-            .flat_map(|topic| &topic.partitions)
+        let response = self.to(address)?.ask(version, &request)?;
+        let there = response.topics.iter().flat_map(|topic| &topic.partitions);
+        let lines: Vec<_> = there
             .map(|there| format!("{} {}", code(there.error_code), there.offset))
             .collect();
-        let what = match timestamp {
-            -1 => "latest",
-            -2 => "earliest",
-            _ => "by time",
-        };
-        self.note(format!("offset, {what}, v{version}: {}", line.join(", ")));
-        Ok(())
+        Ok(lines.join(", "))
     }
 
     /// What is read from an offset: batches by base offset, count and sequence.
@@ -499,6 +510,17 @@ impl Default for How {
             elsewhere: false,
         }
     }
+}
+
+/// Tries for ten seconds.
+fn retry<T>(mut attempt: impl FnMut() -> Result<T>) -> Result<T> {
+    for _ in 0..200 {
+        if let Ok(done) = attempt() {
+            return Ok(done);
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    attempt()
 }
 
 fn produced(response: &milena_wire::ProduceResponse<'_>) -> String {

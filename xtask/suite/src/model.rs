@@ -1,0 +1,32 @@
+//! The embedded broker, set up as the real clusters of the suite are.
+
+use anyhow::Result;
+use milena_broker::{Cluster, ClusterConfig, ServeOptions, Server, TopicConfig, serve_in_thread};
+
+/// A served model of a cluster.
+#[derive(Debug)]
+pub(crate) struct Model(Server);
+
+impl Model {
+    pub(crate) fn start(brokers: usize) -> Result<Self> {
+        let mut topic = TopicConfig::default();
+        topic.min_insync_replicas = brokers.min(3).saturating_sub(1).max(1);
+        topic.timestamp_after_max_ms = 3_600_000;
+        let config = ClusterConfig {
+            brokers,
+            auto_create: None,
+            verify_records: true,
+            topic,
+            ..ClusterConfig::default()
+        };
+        Ok(Self(serve_in_thread(
+            Cluster::new(config),
+            ServeOptions::default(),
+        )?))
+    }
+
+    /// What a client is given as `bootstrap.servers`.
+    pub(crate) fn servers(&self) -> String {
+        self.0.bootstrap()
+    }
+}
