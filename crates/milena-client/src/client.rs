@@ -1,9 +1,17 @@
 //! The client: what it is made of, and what can be asked of it.
-mod answers;
-mod input;
-mod output;
-mod reach;
 mod wants;
+
+mod input;
+
+mod output;
+
+mod drive;
+
+mod connect;
+
+mod end;
+
+mod answers;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::RangeInclusive;

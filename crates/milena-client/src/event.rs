@@ -92,9 +92,10 @@ pub enum Event<R> {
         /// What is the matter with it.
         error: ErrorCode,
     },
-    /// No broker known from metadata could be asked, so the client begins anew with the bootstrap servers.
+    /// No broker known from metadata could be asked, so the client begins anew with the bootstrap servers. Until they have told
+    /// who there is, every broker is [`NodeState::Unknown`]; what is known of topics stays.
     Rebootstrap,
-    /// An answer was about to be ignored because it names no brokers, or asking failed; it is tried again after a while.
+    /// The view of the cluster could not be renewed; it is tried again after a while.
     MetadataFailed(MetadataFailure),
 }
 
@@ -109,7 +110,7 @@ pub struct MetadataUpdate {
     pub removed: Vec<Arc<str>>,
     /// Topics that the answer was about, changed or not.
     pub mentioned: Vec<Arc<str>>,
-    /// Whether brokers came, went or moved.
+    /// Whether brokers came, went or moved: one that was [`NodeState::Unknown`] may be known now.
     pub brokers_changed: bool,
 }
 

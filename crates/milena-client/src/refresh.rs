@@ -154,7 +154,8 @@ impl Refresh {
         } else {
             self.equivalent.saturating_add(1)
         };
-        self.want_partial = asked.topics_version < self.topics_version;
+        // An answer may leave out a topic that it was asked about.
+        self.want_partial = !self.new.is_empty();
         if asked.full {
             self.last_full = Some(now);
         }
@@ -163,7 +164,7 @@ impl Refresh {
             .equivalent
             .checked_sub(1)
             .map(|earlier| now + self.backoff.delay(earlier, rng));
-        if self.want_partial {
+        if asked.topics_version < self.topics_version {
             // Topics that came meanwhile are asked for at once.
             self.not_before = None;
             self.not_before_unless_aged = None;

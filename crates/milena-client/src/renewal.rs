@@ -119,11 +119,13 @@ impl Cluster {
     }
 
     /// Adds a broker or changes it; true if that is news.
-    pub(crate) fn put_broker(&mut self, broker: Broker) -> bool {
-        let old = self.brokers.get(&broker.id);
-        let news = old.is_none_or(|old| old.address != broker.address);
+    pub(crate) fn put_broker(&mut self, broker: &Broker) -> bool {
+        let news = self
+            .brokers
+            .get(&broker.id)
+            .is_none_or(|old| old.address != broker.address);
         if news {
-            self.brokers.insert(broker.id, broker);
+            self.brokers.insert(broker.id, broker.clone());
         }
         news
     }

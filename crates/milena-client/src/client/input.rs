@@ -208,10 +208,13 @@ impl<R> Client<R> {
         for id in late {
             self.expire(now, id);
         }
+        // A connection that is waited on now may be idle long before that wait would be over.
+        let idle_from_now = max_idle.map(|idle| now + idle);
         let next = self
             .connections
             .values()
             .filter_map(|open| open.deadline(timeout, max_idle))
+            .chain(idle_from_now)
             .min();
         if let Some(next) = next {
             self.arm(next);

@@ -1,4 +1,5 @@
 //! What the owner wants: connections, requests, topics, an end.
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use milena_wire::{ApiKey, Version};
@@ -74,6 +75,12 @@ impl<R> Client<R> {
         request: R,
         expects_answer: bool,
     ) -> i32 {
+        debug_assert!(
+            self.connections
+                .get(&connection)
+                .is_none_or(|open| open.is_ready() && open.writing.is_none()),
+            "a request is begun only where the state says that it can be sent"
+        );
         let begun = !self.config.announced_writes;
         self.begin(
             now,
@@ -111,7 +118,6 @@ impl<R> Client<R> {
             }
             return correlation;
         };
-        debug_assert!(connection.writing.is_none(), "one write at a time");
         connection.writing = Some(Writing { correlation, begun });
         connection.last_used = now;
         connection.in_flight.push_back(InFlight {
@@ -178,22 +184,23 @@ impl<R> Client<R> {
             ..MetadataUpdate::default()
         };
         let mut applied = 0;
+        let mut changed = BTreeSet::new();
+        let brokers: BTreeMap<_, _> = endpoints
+            .iter()
+            .filter_map(|endpoint| Some((endpoint.node, endpoint.broker()?)))
+            .collect();
         for hint in hints {
-            let broker = endpoints
-                .iter()
-                .find(|endpoint| endpoint.node == hint.leader)
-                .and_then(Endpoint::broker);
+            let broker = brokers.get(&hint.leader);
             let Some(topic) = self.cluster.apply_hint(hint, broker.is_some()) else {
                 continue;
             };
             applied += 1;
+            changed.insert(topic);
             if let Some(broker) = broker {
                 update.brokers_changed |= self.cluster.put_broker(broker);
             }
-            if !update.changed.contains(&topic) {
-                update.changed.push(topic);
-            }
         }
+        update.changed.extend(changed);
         if update.brokers_changed {
             self.sync_nodes(now);
         }
@@ -205,14 +212,14 @@ impl<R> Client<R> {
     }
 
     /// Ends all connections; requests in flight are lost. Nothing is connected or asked for afterwards.
-    pub fn shut_down(&mut self, _now: Instant) {
+    pub fn shut_down(&mut self, now: Instant) {
         self.shut_down = true;
         self.wanted.clear();
         self.any_wanted = false;
         self.metadata_waits = None;
         self.timer = None;
         for id in self.connections.keys().copied().collect::<Vec<_>>() {
-            self.end(_now, id, CloseReason::ShutDown, true);
+            self.end(now, id, CloseReason::ShutDown, true);
         }
     }
 }
