@@ -215,11 +215,12 @@ impl Deliveries {
     #[inline]
     pub(crate) fn push(&mut self, outcome: &Arc<Outcome>, index: u32, about: About) {
         self.about.push(about);
-        if let Some(run) = self.runs.last_mut() {
-            if Arc::ptr_eq(&run.outcome, outcome) && run.first + run.count == index {
-                run.count += 1;
-                return;
-            }
+        if let Some(run) = self.runs.last_mut()
+            && Arc::ptr_eq(&run.outcome, outcome)
+            && run.first + run.count == index
+        {
+            run.count += 1;
+            return;
         }
         self.runs.push(Run {
             outcome: Arc::clone(outcome),

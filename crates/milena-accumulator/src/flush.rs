@@ -82,10 +82,10 @@ impl Flushes {
         state.counts.remove(at);
         let clear = state.clear_to();
         for flush in state.running.values_mut() {
-            if flush.epoch < clear {
-                if let Some(waker) = flush.waker.take() {
-                    bin.wake(waker);
-                }
+            if flush.epoch < clear
+                && let Some(waker) = flush.waker.take()
+            {
+                bin.wake(waker);
             }
         }
     }

@@ -457,6 +457,8 @@ impl Room {
 }
 
 impl Drop for Room {
+    #[cold]
+    #[inline(never)]
     fn drop(&mut self) {
         self.pool.put(mem::take(&mut self.stock));
     }

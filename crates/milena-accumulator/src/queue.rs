@@ -97,31 +97,31 @@ impl Need {
 }
 
 impl Open {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn size_of(&self, record: &Prepared<'_>) -> usize {
         let delta = record.record.timestamp.wrapping_sub(self.base_timestamp);
         record_size_from(self.records as i32, delta, record.parts)
     }
 
     /// What the batch is expected to take, header included.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn estimate(&self, limits: &Limits) -> usize {
         estimated_batch_size(limits.codec, self.raw, self.ratio)
     }
 
     /// Whether a record of `size` bytes may still go in. Compressed batches are estimated, the record itself is not.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn fits(&self, size: usize, limits: &Limits) -> bool {
         self.estimate(limits) + size <= limits.batch && self.raw + size <= limits.raw
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn is_full(&self, limits: &Limits) -> bool {
         self.estimate(limits) >= limits.batch
     }
 
     /// Bytes that its last chunk still has.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn space(&self) -> usize {
         self.tail.capacity() - self.tail.len()
     }
@@ -136,7 +136,7 @@ impl Open {
     }
 
     /// Counts a record that was written.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn count(&mut self, size: usize, timestamp: i64) {
         self.raw += size;
         self.records += 1;
@@ -144,7 +144,7 @@ impl Open {
     }
 
     /// Writes a record for which the last chunk has space.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn write(&mut self, record: &Prepared<'_>) {
         let delta = record.record.timestamp.wrapping_sub(self.base_timestamp);
         encode_record_from(

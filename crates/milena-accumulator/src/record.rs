@@ -96,7 +96,7 @@ pub(crate) struct Prepared<'a> {
 }
 
 impl<'a> Prepared<'a> {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn new(record: &Record<'a>, timestamp: i64, compressed: bool) -> Self {
         let (value, shared) = match record.value {
             Value::Null => (None, None),
@@ -106,20 +106,22 @@ impl<'a> Prepared<'a> {
                 (Some(&value[..]), stays.then_some(value))
             }
         };
-        let record = RecordRef {
-            timestamp,
-            key: record.key,
-            value,
-            headers: record.headers,
-        };
-        Self {
-            record,
+        // Built where it stays: a copy would wait for the single stores before it.
+        let mut prepared = Self {
+            record: RecordRef {
+                timestamp,
+                key: record.key,
+                value,
+                headers: record.headers,
+            },
             shared,
-            parts: parts_size(&record),
-        }
+            parts: 0,
+        };
+        prepared.parts = parts_size(&prepared.record);
+        prepared
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn about(&self) -> About {
         let size = |bytes: Option<&[u8]>| bytes.map_or(-1, |bytes| bytes.len() as i32);
         About {

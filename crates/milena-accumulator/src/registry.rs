@@ -265,12 +265,12 @@ impl Registry {
             waiting.answers.insert(id, Err(TopicError::Closed(reason)));
             return (id, false);
         }
-        if let Some((_, entry)) = entry.filter(|(_, entry)| entry.known) {
-            if partition.is_none_or(|partition| partition < entry.topic.partition_count()) {
-                let answer = Ok(Arc::clone(&entry.topic));
-                waiting.answers.insert(id, answer);
-                return (id, false);
-            }
+        if let Some((_, entry)) = entry.filter(|(_, entry)| entry.known)
+            && partition.is_none_or(|partition| partition < entry.topic.partition_count())
+        {
+            let answer = Ok(Arc::clone(&entry.topic));
+            waiting.answers.insert(id, answer);
+            return (id, false);
         }
         let name: Arc<str> = match waiting.names.get_key_value(name) {
             Some((name, _)) => Arc::clone(name),

@@ -1,5 +1,5 @@
 //! What the tests of this crate share: clocks, and a reader of batches.
-#![allow(dead_code, unreachable_pub)]
+#![allow(dead_code, unreachable_pub, clippy::disallowed_methods)]
 
 use std::future::Future;
 use std::pin::Pin;

@@ -1,0 +1,302 @@
+//! The long way: closes batches, opens batches, gets memory.
+
+use std::mem;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use milena_record::{BatchHeader, MAX_RECORD_OVERHEAD, record_size_from};
+
+use super::short::{hand_out, may_stay};
+use super::{Appended, Place, Refused};
+use crate::accumulator::Accumulator;
+use crate::clock::Clock;
+use crate::delivery::Delivery;
+use crate::outcome::Outcome;
+use crate::pool::{Room, Stock};
+use crate::queue::{Need, Queue, Start};
+use crate::record::{Prepared, Record, Target, Want};
+use crate::topic::{Found, Topic};
+
+/// What the long way prepares outside the partition's lock.
+#[derive(Default)]
+struct Supplies {
+    stock: Stock,
+    /// The tail of a batch for one large record.
+    exact: Option<Vec<u8>>,
+    outcome: Option<Arc<Outcome>>,
+    created: Option<Instant>,
+    /// The stock is a waiter's: there is no other.
+    granted: bool,
+}
+
+impl Accumulator {
+    /// Appends a record for which the short way was not enough.
+    #[cold]
+    #[inline(never)]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the short way's, and the timestamp"
+    )]
+    pub(super) fn append_long<C: Clock>(
+        &self,
+        clock: &C,
+        topic: &Topic,
+        target: Target,
+        record: &Record<'_>,
+        timestamp: i64,
+        want: Want<'_>,
+        room: Option<Room>,
+    ) -> Result<Appended, Refused> {
+        let record = Prepared::new(record, timestamp, self.compressed);
+        self.check_size(&record)?;
+        let mut supplies = Supplies {
+            granted: room.is_some(),
+            stock: room.map(Room::into_stock).unwrap_or_default(),
+            ..Supplies::default()
+        };
+        let appended = self.append_with(clock, topic, target, &record, want, &mut supplies);
+        self.pool.put(supplies.stock);
+        appended
+    }
+
+    fn append_with<C: Clock>(
+        &self,
+        clock: &C,
+        topic: &Topic,
+        target: Target,
+        record: &Prepared<'_>,
+        want: Want<'_>,
+        supplies: &mut Supplies,
+    ) -> Result<Appended, Refused> {
+        loop {
+            let place = self.place(topic, target, record)?;
+            let Some(found) = topic.find(place.index) else {
+                return Err(no_such_partition(topic, place));
+            };
+            let mut queue = found.partition.lock();
+            let generation = self.gate.check().map_err(Refused::Closed)?;
+            if !may_stay(topic, place) {
+                continue;
+            }
+            self.close_if_unfit(&mut queue, generation, record);
+            if place.sticky && queue.open.is_none() && self.move_on(topic, &mut queue, clock) {
+                let urgency = self.report(found, &mut queue);
+                drop(queue);
+                self.wake_for(found, urgency);
+                continue;
+            }
+            let need = self.need(&queue, record);
+            if supplies.cover(&need, &queue, place, self.pool.chunk_size()) {
+                if queue.open.is_none() {
+                    let timestamp = record.record.timestamp;
+                    self.open(topic, &mut queue, supplies, &need, generation, timestamp);
+                    found.set_depth(queue.depth());
+                    if place.sticky {
+                        queue.sticky += BatchHeader::LEN as u64;
+                    }
+                }
+                let delivery = self.write_record(&mut queue, place, supplies, record, want);
+                let urgency = self.after(topic, found, place, &mut queue, clock);
+                let urgency = urgency.or_else(|| self.report(found, &mut queue));
+                drop(queue);
+                self.wake_for(found, urgency);
+                return Ok(Appended {
+                    partition: place.index as i32,
+                    delivery,
+                });
+            }
+            let short = need.bytes(self.pool.chunk_size()) > supplies.stock.bytes;
+            let fresh = queue.open.is_none();
+            if short && supplies.granted && !fresh {
+                // What was granted is enough for a new batch.
+                queue.close();
+            }
+            let urgency = self.report(found, &mut queue);
+            drop(queue);
+            self.wake_for(found, urgency);
+            if short && supplies.granted {
+                if fresh {
+                    return Err(self.full(record));
+                }
+                continue;
+            }
+            if short && !self.restock(supplies, &need, fresh) {
+                self.close_for_lack(found, record);
+                return Err(self.full(record));
+            }
+            self.pool.ready(&mut supplies.stock, need.chunks);
+            if fresh {
+                self.prepare_batch(clock, topic, place, supplies, &need);
+            }
+        }
+    }
+
+    /// Closes the open batch if it cannot take the record.
+    fn close_if_unfit(&self, queue: &mut Queue, generation: u32, record: &Prepared<'_>) {
+        let unfit = queue.open.as_ref().is_some_and(|open| {
+            open.generation != generation || !open.fits(open.size_of(record), &self.limits)
+        });
+        if unfit {
+            queue.close();
+        }
+    }
+
+    fn need(&self, queue: &Queue, record: &Prepared<'_>) -> Need {
+        let shared = record.shared.map_or(0, Bytes::len);
+        match &queue.open {
+            Some(open) => open.need(open.size_of(record), shared, self.pool.chunk_size()),
+            None => {
+                let size = record_size_from(0, 0, record.parts);
+                Need::fresh(size, shared, &self.limits, &self.pool)
+            }
+        }
+    }
+
+    /// Opens a batch from what was prepared.
+    fn open(
+        &self,
+        topic: &Topic,
+        queue: &mut Queue,
+        supplies: &mut Supplies,
+        need: &Need,
+        generation: u32,
+        timestamp: i64,
+    ) {
+        let tail = match supplies.exact.take().filter(|_| need.exact) {
+            Some(exact) => {
+                supplies.stock.bytes -= need.loose;
+                exact
+            }
+            None => self.pool.use_chunk(&mut supplies.stock),
+        };
+        let (Some(outcome), Some(created)) = (supplies.outcome.take(), supplies.created) else {
+            return;
+        };
+        queue.open(Start {
+            tail,
+            chunks: supplies.stock.list.take().unwrap_or_default(),
+            outcome,
+            created,
+            generation,
+            timestamp,
+            ratio: topic.ratios().ratio(self.limits.codec),
+        });
+    }
+
+    fn write_record(
+        &self,
+        queue: &mut Queue,
+        place: Place,
+        supplies: &mut Supplies,
+        record: &Prepared<'_>,
+        want: Want<'_>,
+    ) -> Option<Delivery> {
+        let Queue { open, sticky, .. } = queue;
+        let open = open.as_mut()?;
+        let size = open.size_of(record);
+        open.write_with(record, &mut supplies.stock, &self.pool);
+        let grown = self.count(open, size, record);
+        if place.sticky {
+            *sticky += grown;
+        }
+        let (index, outcome) = hand_out(open, record, want);
+        outcome.map(|outcome| Delivery::new(outcome, index, record.about()))
+    }
+
+    /// Gets the memory that is needed, instead of what there is. Whether there was enough.
+    fn restock(&self, supplies: &mut Supplies, need: &Need, fresh: bool) -> bool {
+        self.pool.put(mem::take(&mut supplies.stock));
+        let bytes = need.bytes(self.pool.chunk_size());
+        match self.pool.take(bytes, need.chunks, fresh) {
+            Some(stock) => supplies.stock = stock,
+            None => return false,
+        }
+        true
+    }
+
+    /// Allocates what allocations are needed, outside the lock.
+    fn prepare_batch<C: Clock>(
+        &self,
+        clock: &C,
+        topic: &Topic,
+        place: Place,
+        supplies: &mut Supplies,
+        need: &Need,
+    ) {
+        if supplies.stock.list.is_none() {
+            supplies.stock.list = Some(self.pool.list());
+        }
+        if need.exact && !supplies.has_exact(need) {
+            supplies.exact = Some(Vec::with_capacity(need.loose));
+        }
+        if !supplies.has_outcome(place) {
+            let partition = place.index as i32;
+            supplies.outcome = Some(Outcome::new(topic.shared_name(), partition, &self.flushes));
+        }
+        supplies.created = Some(clock.now());
+    }
+
+    /// The batch that would have needed memory does not wait for it half full. If others wait for memory already,
+    /// everything is on its way out anyway, and one of them may bring the chunk that this batch needs.
+    fn close_for_lack(&self, found: Found<'_>, record: &Prepared<'_>) {
+        if self.pool.is_waited_for() {
+            return;
+        }
+        let mut queue = found.partition.lock();
+        if queue.open.is_some() && self.need(&queue, record).bytes(self.pool.chunk_size()) > 0 {
+            queue.close();
+        }
+        let urgency = self.report(found, &mut queue);
+        drop(queue);
+        self.wake_for(found, urgency);
+    }
+
+    /// What to wait for: enough for this record wherever it lands.
+    fn full(&self, record: &Prepared<'_>) -> Refused {
+        let shared = record.shared.map_or(0, Bytes::len);
+        let chunk = self.pool.chunk_size();
+        let first = record_size_from(0, 0, record.parts);
+        let fresh = Need::fresh(first, shared, &self.limits, &self.pool);
+        let later = Need::fresh(
+            MAX_RECORD_OVERHEAD + record.parts,
+            shared,
+            &self.limits,
+            &self.pool,
+        );
+        let bytes = fresh.bytes(chunk).max(later.bytes(chunk));
+        Refused::Full {
+            bytes: bytes.min(self.pool.total()),
+        }
+    }
+}
+
+impl Supplies {
+    fn has_exact(&self, need: &Need) -> bool {
+        self.exact
+            .as_ref()
+            .is_some_and(|exact| exact.capacity() == need.loose)
+    }
+
+    fn has_outcome(&self, place: Place) -> bool {
+        self.outcome
+            .as_ref()
+            .is_some_and(|outcome| outcome.partition() == place.index as i32)
+    }
+
+    /// Whether all is here that the record needs, so that nothing is allocated under the lock.
+    fn cover(&self, need: &Need, queue: &Queue, place: Place, chunk: usize) -> bool {
+        let memory = self.stock.bytes >= need.bytes(chunk) && self.stock.chunks() >= need.chunks;
+        let exact = !need.exact || self.has_exact(need);
+        let fresh = || self.has_outcome(place) && self.stock.list.is_some();
+        memory && exact && (queue.open.is_some() || fresh())
+    }
+}
+
+#[cold]
+fn no_such_partition(topic: &Topic, place: Place) -> Refused {
+    Refused::NoSuchPartition {
+        partition: place.index as i32,
+        count: topic.partition_count(),
+    }
+}

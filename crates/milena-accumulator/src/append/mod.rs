@@ -1,0 +1,56 @@
+//! The path of a record into a batch: a short way for nearly all, a long one when memory or a new batch is needed.
+
+mod long;
+mod many;
+mod short;
+
+use crate::delivery::Delivery;
+use crate::gate::CloseReason;
+
+/// A record that is in a batch now.
+#[derive(Debug)]
+pub struct Appended {
+    /// The partition it went to.
+    pub partition: i32,
+    /// Its delivery, if one was wanted.
+    pub delivery: Option<Delivery>,
+}
+
+/// Why a record was not appended. Nothing of it is left anywhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// There is no memory, or others wait for it: wait for room of so many bytes, and append with it.
+    #[error("buffer.memory is used up, {bytes} bytes are needed")]
+    Full {
+        /// What to wait for.
+        bytes: usize,
+    },
+    /// It can never be appended.
+    #[error(
+        "the record may take {size} bytes, {limit} are allowed by max.request.size and buffer.memory"
+    )]
+    TooLarge {
+        /// The most it may take in a request.
+        size: usize,
+        /// The smaller of `max.request.size` and `buffer.memory`.
+        limit: usize,
+    },
+    /// The topic has fewer partitions, as far as is known: wait for the topic with this partition.
+    #[error("the topic has {count} partitions, there is no partition {partition}")]
+    NoSuchPartition {
+        /// What was asked for.
+        partition: i32,
+        /// How many there are.
+        count: i32,
+    },
+    /// No more records are taken.
+    #[error("the producer is closed ({0})")]
+    Closed(CloseReason),
+}
+
+/// Where a record goes: the partition, and whether that was the sticky choice.
+#[derive(Clone, Copy)]
+struct Place {
+    index: u32,
+    sticky: bool,
+}

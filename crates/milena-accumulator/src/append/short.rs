@@ -1,0 +1,262 @@
+//! The short way: the open batch takes the record, and its last chunk has space for it.
+//!
+//! Every record passes here. All of it is inlined into the caller, so that nothing of a record is written to memory
+//! but its bytes; what is rare is in functions of its own.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use milena_partitioner::{partition_for_key, should_switch};
+use milena_record::MAX_RECORD_OVERHEAD;
+
+use super::{Appended, Place, Refused};
+use crate::accumulator::Accumulator;
+use crate::clock::{Clock, Urgency};
+use crate::delivery::Delivery;
+use crate::inbox::{News, What};
+use crate::outcome::{CallbackEntry, Outcome};
+use crate::pool::Room;
+use crate::queue::{Change, Open, Queue};
+use crate::record::{Prepared, Record, Target, Want};
+use crate::topic::{Found, Topic};
+
+impl Accumulator {
+    /// Appends one record, or says why not. Never waits.
+    ///
+    /// `room` is what [`wait_room`](Self::wait_room) granted after a [`Refused::Full`]; what is not needed of it goes
+    /// back at once.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`]; a callback stays with the caller then.
+    #[inline(always)]
+    pub fn append<C: Clock>(
+        &self,
+        clock: &C,
+        topic: &Topic,
+        target: Target,
+        record: &Record<'_>,
+        want: Want<'_>,
+        room: Option<Room>,
+    ) -> Result<Appended, Refused> {
+        let timestamp = match record.timestamp {
+            Some(timestamp) => timestamp,
+            None => clock.wall_ms(),
+        };
+        if let Some(room) = room {
+            return self.append_long(clock, topic, target, record, timestamp, want, Some(room));
+        }
+        let prepared = Prepared::new(record, timestamp, self.compressed);
+        self.check_size(&prepared)?;
+        if prepared.shared.is_none() {
+            let place = self.place(topic, target, &prepared)?;
+            if let Some(found) = topic.find(place.index) {
+                let mut queue = found.partition.lock();
+                if may_stay(topic, place) {
+                    let generation = self.gate.check().map_err(Refused::Closed)?;
+                    if let Some(open) = self.write(&mut queue, place, generation, &prepared) {
+                        let (index, outcome) = hand_out(open, &prepared, want);
+                        let urgency = self.after(topic, found, place, &mut queue, clock);
+                        drop(queue);
+                        self.wake_for(found, urgency);
+                        let delivery =
+                            outcome.map(|outcome| Delivery::new(outcome, index, prepared.about()));
+                        return Ok(Appended {
+                            partition: place.index as i32,
+                            delivery,
+                        });
+                    }
+                }
+            }
+        }
+        // The record is prepared anew there, so that here it stays in registers.
+        self.append_long(clock, topic, target, record, timestamp, want, None)
+    }
+
+    #[inline(always)]
+    pub(super) fn check_size(&self, record: &Prepared<'_>) -> Result<(), Refused> {
+        let size = milena_record::BatchHeader::LEN + MAX_RECORD_OVERHEAD + record.parts;
+        if size > self.largest {
+            return Err(Refused::TooLarge {
+                size,
+                limit: self.largest,
+            });
+        }
+        Ok(())
+    }
+
+    #[inline(always)]
+    pub(super) fn place(
+        &self,
+        topic: &Topic,
+        target: Target,
+        record: &Prepared<'_>,
+    ) -> Result<Place, Refused> {
+        let index = match (target, record.record.key) {
+            (Target::Partition(partition), _) => {
+                let count = topic.partition_count();
+                if partition < 0 || partition >= count {
+                    return Err(Refused::NoSuchPartition { partition, count });
+                }
+                partition as u32
+            }
+            (Target::Any, Some(key)) if !self.config.ignore_keys => {
+                partition_for_key(key, topic.partition_count()) as u32
+            }
+            _ => {
+                return Ok(Place {
+                    index: topic.sticky.load(Ordering::Relaxed),
+                    sticky: true,
+                });
+            }
+        };
+        Ok(Place {
+            index,
+            sticky: false,
+        })
+    }
+
+    /// The short way: the open batch takes the record, and its last chunk has space for it.
+    #[inline(always)]
+    pub(super) fn write<'q>(
+        &self,
+        queue: &'q mut Queue,
+        place: Place,
+        generation: u32,
+        record: &Prepared<'_>,
+    ) -> Option<&'q mut Open> {
+        let Queue { open, sticky, .. } = queue;
+        let open = open.as_mut()?;
+        let size = open.size_of(record);
+        if size > open.space() || !open.fits(size, &self.limits) || open.generation != generation {
+            return None;
+        }
+        open.write(record);
+        let grown = self.count(open, size, record);
+        if place.sticky {
+            *sticky += grown;
+        }
+        Some(open)
+    }
+
+    /// Counts a written record; returns by how much the batch is estimated to have grown.
+    #[inline(always)]
+    pub(super) fn count(&self, open: &mut Open, size: usize, record: &Prepared<'_>) -> u64 {
+        if !self.compressed {
+            open.count(size, record.record.timestamp);
+            return size as u64;
+        }
+        let before = open.estimate(&self.limits);
+        open.count(size, record.record.timestamp);
+        (open.estimate(&self.limits) - before) as u64
+    }
+
+    /// After a record was written: closes the batch if it is full, moves the sticky choice on if it is time to.
+    /// Returns whether somebody is to be woken, once the lock is released.
+    #[inline(always)]
+    pub(super) fn after<C: Clock>(
+        &self,
+        topic: &Topic,
+        found: Found<'_>,
+        place: Place,
+        queue: &mut Queue,
+        clock: &C,
+    ) -> Option<Urgency> {
+        let batch = self.limits.batch as u64;
+        let full = queue
+            .open
+            .as_ref()
+            .is_some_and(|open| open.is_full(&self.limits));
+        if full || (place.sticky && should_switch(queue.sticky, batch, true)) {
+            return self.change(topic, found, place, queue, full, clock);
+        }
+        None
+    }
+
+    /// Closes the open batch if it is full, and moves the sticky choice on.
+    #[cold]
+    fn change<C: Clock>(
+        &self,
+        topic: &Topic,
+        found: Found<'_>,
+        place: Place,
+        queue: &mut Queue,
+        full: bool,
+        clock: &C,
+    ) -> Option<Urgency> {
+        if full {
+            queue.close();
+        }
+        if place.sticky {
+            self.move_on(topic, queue, clock);
+        }
+        self.report(found, queue)
+    }
+
+    /// Chooses the next sticky partition, if enough bytes went to this one. Returns whether it did.
+    #[cold]
+    pub(super) fn move_on<C: Clock>(&self, topic: &Topic, queue: &mut Queue, clock: &C) -> bool {
+        let batch = self.limits.batch as u64;
+        if !should_switch(queue.sticky, batch, queue.open.is_some()) {
+            return false;
+        }
+        queue.sticky = 0;
+        let next = topic.choose(&self.rules(), || clock.now());
+        topic.sticky.store(next, Ordering::Relaxed);
+        true
+    }
+
+    /// Tells the sender's inbox what is new in a partition. Under its lock, so that the sender never reads it before
+    /// it is true, nor after it took what it is about.
+    #[cold]
+    pub(super) fn report(&self, found: Found<'_>, queue: &mut Queue) -> Option<Urgency> {
+        let (what, urgency) = match queue.change()? {
+            Change::Opened(at) => {
+                let deadline = at + self.config.linger;
+                (What::Opened { at }, Urgency::Opened { deadline })
+            }
+            Change::Filled(at) => (What::Filled { at }, Urgency::Now),
+        };
+        self.inbox.push(News {
+            slot: found.partition.slot,
+            what,
+        });
+        Some(urgency)
+    }
+
+    #[inline(always)]
+    pub(super) fn wake_for(&self, found: Found<'_>, urgency: Option<Urgency>) {
+        if let Some(urgency) = urgency {
+            self.wake(found.leader(), urgency);
+        }
+    }
+}
+
+/// Under the lock of a partition that was the sticky one before: is it still? Only who holds this lock can change
+/// that.
+#[inline(always)]
+pub(super) fn may_stay(topic: &Topic, place: Place) -> bool {
+    !place.sticky || topic.sticky.load(Ordering::Relaxed) == place.index
+}
+
+/// Hands the record's callback to its batch, or its batch's outcome to the caller; with the record's index there.
+#[inline(always)]
+pub(super) fn hand_out(
+    open: &mut Open,
+    record: &Prepared<'_>,
+    want: Want<'_>,
+) -> (u32, Option<Arc<Outcome>>) {
+    let index = open.records - 1;
+    match want {
+        Want::Nothing => (index, None),
+        Want::Delivery => (index, Some(Arc::clone(&open.outcome))),
+        Want::Callback(callback) => {
+            let about = record.about();
+            let entry = callback
+                .take()
+                .map(|call| CallbackEntry { index, about, call });
+            open.callbacks.extend(entry);
+            (index, None)
+        }
+    }
+}
