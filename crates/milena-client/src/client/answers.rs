@@ -220,19 +220,20 @@ impl<R> Client<R> {
 
     fn apply_metadata(&mut self, now: Instant, answer: &MetadataResponse<'_>, version: Version) {
         let full = self.refresh.asked().is_some_and(|asked| asked.full);
-        let Some(mut applied) = self.cluster.apply(answer, version.number, |topic| {
-            self.refresh.mentioned(topic)
-        }) else {
+        // Before the answer makes new topics old ones: those never expire.
+        let expired = if full && !answer.brokers.is_empty() {
+            self.refresh.expire(now)
+        } else {
+            Vec::new()
+        };
+        expired
+            .iter()
+            .for_each(|topic| self.cluster.remove_topic(topic));
+        let track = |topic: &str| self.refresh.mentioned(topic);
+        let Some(mut applied) = self.cluster.apply(answer, version.number, track) else {
             return self.metadata_failed(now, MetadataFailure::NoBrokers);
         };
-        if full {
-            applied.update.removed = self.refresh.expire(now);
-            applied
-                .update
-                .removed
-                .iter()
-                .for_each(|topic| self.cluster.remove_topic(topic));
-        }
+        applied.update.removed = expired;
         self.refresh.succeeded(now, applied.learned, &mut self.rng);
         if applied.stale {
             self.refresh.want_full();
