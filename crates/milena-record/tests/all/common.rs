@@ -1,8 +1,8 @@
 //! Seeded records and batches of them, for all tests.
 
 use milena_record::{
-    BatchHeader, Codec, Compression, Compressor, Header, HeadersRef, RecordRef, RecordView,
-    encode_record, record_size,
+    BatchHeader, Codec, Compression, Header, HeadersRef, RecordRef, RecordView, encode_record,
+    record_size,
 };
 
 /// Splitmix64: the same numbers on every machine.
@@ -132,19 +132,6 @@ pub(crate) fn header_of(records: &[Owned], codec: Codec) -> BatchHeader {
         records[0].timestamp,
         max.unwrap_or(-1),
     )
-}
-
-/// A whole batch of these records.
-pub(crate) fn batch_of(records: &[Owned], compression: Compression) -> Vec<u8> {
-    let body = body_of(records);
-    let mut compressed = Vec::new();
-    Compressor::new()
-        .compress(compression, [&body[..]], &mut compressed)
-        .expect("memory suffices");
-    let header = header_of(records, compression.codec());
-    let mut batch = header.encode([&compressed[..]]).to_vec();
-    batch.extend_from_slice(&compressed);
-    batch
 }
 
 /// Every codec that is built, at its default level.

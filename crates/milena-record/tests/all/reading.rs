@@ -2,12 +2,26 @@
 
 use std::borrow::Cow;
 
-use crate::common::{Owned, Rng, batch_of, body_of, built, header_of};
+use crate::common::{Owned, Rng, body_of, built, header_of};
 use milena_record::{
-    Attributes, BatchError, BatchHeader, Codec, Compression, RecordFault, Records, batches,
+    Attributes, BatchError, BatchHeader, Codec, Compression, Compressor, RecordFault, Records,
+    batches,
 };
 
 const LIMIT: usize = 16 << 20;
+
+/// A whole batch of these records.
+fn batch_of(records: &[Owned], compression: Compression) -> Vec<u8> {
+    let body = body_of(records);
+    let mut compressed = Vec::new();
+    Compressor::new()
+        .compress(compression, [&body[..]], &mut compressed)
+        .expect("memory suffices");
+    let header = header_of(records, compression.codec());
+    let mut batch = header.encode([&compressed[..]]).to_vec();
+    batch.extend_from_slice(&compressed);
+    batch
+}
 
 fn read(bytes: &[u8]) -> Result<Vec<Owned>, BatchError> {
     let mut out = Vec::new();
