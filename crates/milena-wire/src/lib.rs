@@ -1,4 +1,72 @@
 //! Kafka's wire protocol: primitives, messages in every version, headers and error codes.
+//!
+//! This crate turns bytes into structs and structs into bytes, in every version that Kafka 4.3
+//! supports. It knows nothing of sockets, time, retries, or which topics exist: that is for
+//! whoever uses it. Reading borrows from the frame and allocates for arrays alone; writing
+//! copies small things into one buffer that can be used again, and takes large ones by reference.
+//! Bytes that are not what they should be are a [`Fault`], never a panic, and cost little memory.
+//!
+//! # Asking a broker what it speaks
+//!
+//! ```no_run
+//! use std::io::{Read, Write};
+//! use std::net::TcpStream;
+//!
+//! use milena_wire::{
+//!     ApiKey, ApiVersionsRequest, ApiVersionsResponse, DEFAULT_FRAME_LIMIT, ErrorCode, Request,
+//!     ResponseHeader, encode_request, frame_len,
+//! };
+//!
+//! let request = ApiVersionsRequest {
+//!     client_software_name: "an-example",
+//!     client_software_version: "1.0",
+//! };
+//! let version = ApiVersionsRequest::version(ApiVersionsRequest::STABLE);
+//!
+//! let mut broker = TcpStream::connect("localhost:9092")?;
+//! broker.write_all(&encode_request(Some("me"), 1, &request, version)?.to_vec())?;
+//!
+//! // A frame is a length and as many bytes.
+//! let mut length = [0; 4];
+//! broker.read_exact(&mut length)?;
+//! let mut frame = vec![0; frame_len(&length, DEFAULT_FRAME_LIMIT)?.unwrap_or(0)];
+//! broker.read_exact(&mut frame)?;
+//!
+//! // A broker that is older than this version answers in version 0.
+//! let (body, header) = ResponseHeader::decode(&frame, ApiKey::API_VERSIONS, version)
+//!     .map_err(milena_wire::Fault::from)?;
+//! assert_eq!(header.correlation_id, 1);
+//! let (answer, _) = ApiVersionsResponse::decode_any(body, version)?;
+//! println!("{}", ErrorCode(answer.error_code));
+//! for api in &answer.api_keys {
+//!     println!("{}: {} to {}", ApiKey(api.api_key), api.min_version, api.max_version);
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! Other answers are read with [`decode_response`].
+//!
+//! # Messages
+//!
+//! Each API has a module in [`api`], with the structs of its request and its answer; fields have
+//! Kafka's names in snake case, and their documentation says in which versions they are there.
+//! A request implements [`Request`]: its key, its versions, and what answers it. Structs have all
+//! fields of all versions and a [`Default`], so that `..Default::default()` stands for those
+//! that do not matter. The defaults are Kafka's own, which sometimes surprises: a string that may
+//! be null is *empty* by default, unless Kafka says otherwise.
+//!
+//! Written in a version that lacks a field, the field is dropped if Kafka calls it ignorable or it
+//! has its default; otherwise the message is [`Unsupported`] there. Read in a version that lacks a
+//! field, the field has its default. Tagged fields that are not known are passed over.
+//!
+//! Messages are declared with [`message!`], which others can use for APIs that are not here. Tests
+//! compare every declaration with Kafka's own schemas, and the bytes with those that Kafka writes.
+//!
+//! # Numbers
+//!
+//! [`ApiKey`] and [`ErrorCode`] are open sets: any number is one, the known ones have names.
+//! Error codes have a [`Class`], which says whether to try again, and whether to ask for metadata
+//! before.
 #![forbid(unsafe_code)]
 
 pub mod api;
