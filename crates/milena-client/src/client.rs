@@ -45,7 +45,7 @@ pub struct Client<R> {
     /// Every attempt and connection that was not given up.
     connections: BTreeMap<ConnectionId, Connection<R>>,
     nodes: BTreeMap<NodeId, Node>,
-    /// Brokers that the owner has something to say to and that are not connected.
+    /// Brokers that the owner has something to say to and that are not connected; not all need be known.
     wanted: BTreeSet<NodeId>,
     any_wanted: bool,
     bootstrap: Bootstrap,

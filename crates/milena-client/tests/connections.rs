@@ -569,3 +569,39 @@ fn reports_of_unknown_connections_are_ignored() {
     net.run();
     assert_eq!(net.ready(1), connection);
 }
+
+#[test]
+fn a_broker_may_be_wanted_before_it_is_known() {
+    let mut net = Net::new(config("b1:9092"));
+    net.client.want(net.now, node(2));
+    net.client.want(net.now, node(77));
+    net.run();
+    net.ready(2);
+    assert_eq!(net.connects.len(), 2);
+    net.brokers.push((77, "late:9092".to_owned()));
+    net.advance(secs(1));
+    net.client
+        .request_update(net.now, milena_client::Why::Asked);
+    net.run();
+    net.ready(77);
+}
+
+#[test]
+fn what_is_wanted_survives_beginning_anew() {
+    let mut net = Net::new(config("lb:9092"));
+    net.brokers = vec![(2, "b2:9092".to_owned())];
+    net.run();
+    let two = net.reach(2);
+    net.set("b2:9092", Mode::Refused);
+    net.cut(two);
+    net.client.want(net.now, node(2));
+    net.set("lb:9092", Mode::Refused);
+    net.advance(secs(20));
+    assert!(net.events.contains(&Event::Rebootstrap));
+    assert_eq!(net.state(2), NodeState::Unknown);
+    net.client.want(net.now, node(2));
+    net.set("b2:9092", Mode::Up);
+    net.set("lb:9092", Mode::Up);
+    net.advance(secs(3));
+    net.ready(2);
+}

@@ -135,7 +135,6 @@ impl<R> Client<R> {
             self.nodes.remove(&id);
         }
         for (id, connection) in gone {
-            self.wanted.remove(&id);
             match connection {
                 Some(connection) => self.leave(now, connection),
                 None => drop(self.nodes.remove(&id)),

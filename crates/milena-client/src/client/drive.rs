@@ -70,26 +70,21 @@ impl<R> Client<R> {
         }
     }
 
-    /// Connects to the brokers that the owner wants and whose back-off is over.
+    /// Connects to the brokers that the owner wants, that are known and whose back-off is over.
     pub(super) fn connect_wanted(&mut self, now: Instant) {
-        let retry_at = |node: &NodeId| {
-            self.nodes
-                .get(node)
-                .and_then(|node| node.retry_at)
-                .filter(|&at| at > now)
-        };
-        let (ready, later): (Vec<_>, Vec<_>) = self
-            .wanted
-            .iter()
-            .copied()
-            .partition(|node| retry_at(node).is_none());
-        let next = later.iter().filter_map(retry_at).min();
-        if let Some(next) = next {
-            self.arm(next);
+        let mut ready = Vec::new();
+        let mut next: Option<Instant> = None;
+        for &id in &self.wanted {
+            let Some(node) = self.nodes.get(&id).filter(|node| node.known) else {
+                continue;
+            };
+            match node.retry_at.filter(|&at| at > now) {
+                Some(at) => next = Some(next.map_or(at, |next| next.min(at))),
+                None => ready.push(id),
+            }
         }
-        for node in ready {
-            self.connect_node(now, node);
-        }
+        next.into_iter().for_each(|at| self.arm(at));
+        ready.into_iter().for_each(|id| self.connect_node(now, id));
     }
 
     fn drive_metadata(&mut self, now: Instant) {

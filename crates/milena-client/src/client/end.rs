@@ -49,7 +49,6 @@ impl<R> Client<R> {
             self.refresh.wanted_since = Some(now);
         }
         self.nodes.values_mut().for_each(|node| node.known = false);
-        self.wanted.clear();
         self.bootstrap.restart(&mut self.rng);
         self.cluster.forget_brokers();
         self.refresh.want_full();

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use milena_wire::{ApiKey, Version};
 use tracing::debug;
 
-use super::{Client, Node};
+use super::Client;
 use crate::cluster::Broker;
 use crate::connection::{InFlight, Request, Writing};
 use crate::{Address, CloseReason, ConnectionId, Event, LostReason, MetadataUpdate, NodeId, Why};
@@ -38,15 +38,17 @@ pub struct Endpoint<'a> {
 
 impl<R> Client<R> {
     /// There is something to say to this broker: connects to it, now or when its back-off is over.
+    /// One that is not known is connected to once metadata names it.
     ///
-    /// Lasts until that attempt has ended in [`Event::NodeReady`] or [`Event::NodeLost`]; after the latter, whoever still has something
-    /// to say asks again. Does nothing for a broker that is connected, or that the cluster does not have.
+    /// Lasts until that attempt has ended in [`Event::NodeReady`] or [`Event::NodeLost`]; after
+    /// the latter, whoever still has something to say asks again. Does nothing if there is a
+    /// connection already, or one is being made.
     pub fn want(&mut self, now: Instant, node: NodeId) {
-        let connectable = |node: &Node| node.known && node.connection.is_none();
-        if !self.shut_down
-            && self.nodes.get(&node).is_some_and(connectable)
-            && self.wanted.insert(node)
-        {
+        let connected = self
+            .nodes
+            .get(&node)
+            .is_some_and(|node| node.connection.is_some());
+        if !self.shut_down && !connected && self.wanted.insert(node) {
             self.connect_wanted(now);
         }
     }
