@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use bytes::Bytes;
 use milena_record::BatchHeader;
 
 use crate::producers::{Candidate, Producers, Verdict};
@@ -17,7 +18,7 @@ pub struct StoredBatch {
     /// The largest timestamp of its records, in milliseconds.
     pub max_timestamp: i64,
     /// All its bytes.
-    pub bytes: Box<[u8]>,
+    pub bytes: Bytes,
 }
 
 /// How a batch is to be appended.
@@ -159,15 +160,13 @@ impl Log {
     }
 
     /// Where the batch begins that holds this offset, or the first one after it.
-    #[allow(dead_code)]
     fn position(&self, offset: i64) -> usize {
         self.batches
             .partition_point(|batch| batch.last_offset < offset)
     }
 
     /// The batches from the one that holds `offset` on, at most `limit` bytes, but one whole batch if `at_least_one`.
-    #[allow(dead_code)]
-    pub(crate) fn read(&self, offset: i64, limit: usize, at_least_one: bool) -> Vec<&[u8]> {
+    pub(crate) fn read(&self, offset: i64, limit: usize, at_least_one: bool) -> Vec<Bytes> {
         let mut found = Vec::new();
         let mut len = 0usize;
         for batch in self.batches.range(self.position(offset)..) {
@@ -176,26 +175,12 @@ impl Log {
                 break;
             }
             len += batch.bytes.len();
-            found.push(&*batch.bytes);
+            found.push(batch.bytes.clone());
         }
         found
     }
 
-    /// How many bytes can be fetched from this offset on, counted no further than `enough`.
-    #[allow(dead_code)]
-    pub(crate) fn available(&self, offset: i64, enough: usize) -> usize {
-        let mut len = 0usize;
-        for batch in self.batches.range(self.position(offset)..) {
-            if len >= enough {
-                break;
-            }
-            len += batch.bytes.len();
-        }
-        len
-    }
-
     /// The offset and timestamp of the first batch with a record at or after this time.
-    #[allow(dead_code)]
     pub(crate) fn first_since(&self, timestamp: i64) -> Option<&StoredBatch> {
         self.batches
             .iter()
@@ -203,7 +188,6 @@ impl Log {
     }
 
     /// The batch with the largest timestamp, the first of several.
-    #[allow(dead_code)]
     pub(crate) fn latest(&self) -> Option<&StoredBatch> {
         self.batches
             .iter()
@@ -225,8 +209,8 @@ impl Log {
 }
 
 /// The bytes of a batch with what the leader writes into its header.
-fn stamped(batch: &[u8], header: &BatchHeader, base_offset: i64, how: Append) -> Box<[u8]> {
-    let mut bytes: Box<[u8]> = batch.into();
+fn stamped(batch: &[u8], header: &BatchHeader, base_offset: i64, how: Append) -> Bytes {
+    let mut bytes = batch.to_vec();
     match how.log_append_time {
         // The timestamp is under the checksum, so the whole header is made again.
         Some(now) => {
@@ -245,7 +229,7 @@ fn stamped(batch: &[u8], header: &BatchHeader, base_offset: i64, how: Append) ->
             bytes[12..16].copy_from_slice(&how.leader_epoch.to_be_bytes());
         }
     }
-    bytes
+    bytes.into()
 }
 
 #[cfg(test)]
@@ -387,7 +371,6 @@ mod tests {
         assert_eq!(log.read(0, 2 * len, true).len(), 2);
         assert_eq!(log.read(3, usize::MAX, true).len(), 2);
         assert_eq!(log.read(6, usize::MAX, true).len(), 0);
-        assert_eq!(log.available(2, usize::MAX), 2 * len);
     }
 
     #[test]

@@ -1,30 +1,49 @@
 //! Requests and what is answered to them: one file per kind.
 
 mod api_versions;
+mod describe;
+mod fetch;
+mod find_coordinator;
 mod init_producer_id;
+mod list_offsets;
 mod metadata;
 mod produce;
+mod topics;
 
 use std::ops::RangeInclusive;
 
 use milena_wire::{
-    ApiKey, ApiVersionsRequest, Decode, Fault, InitProducerIdRequest, MetadataRequest,
-    ProduceRequest, Request, RequestHeader, Unsupported, Version, decode_body, encode_response,
-    peek_request,
+    ApiKey, ApiVersionsRequest, CreatePartitionsRequest, CreateTopicsRequest, Decode,
+    DeleteTopicsRequest, DescribeConfigsRequest, DescribeProducersRequest, ErrorCode, Fault,
+    FetchRequest, FindCoordinatorRequest, InitProducerIdRequest, ListOffsetsRequest,
+    MetadataRequest, ProduceRequest, Request, RequestHeader, Unsupported, Version, decode_body,
+    encode_response, peek_request,
 };
 
 use crate::cluster::Cluster;
 use crate::journal::Seen;
+use crate::log::Log;
 use crate::reply::{Answer, Reply, Wait};
 use crate::rule::{Cut, Effects, Target};
-use crate::shape::Shape;
+use crate::shape::{Partition, Shape, Topic};
 
 /// The requests that are answered, in the versions that are implemented.
 pub(crate) const IMPLEMENTED: &[(ApiKey, RangeInclusive<i16>)] = &[
     (ApiKey::PRODUCE, ProduceRequest::VERSIONS),
+    (ApiKey::FETCH, FetchRequest::VERSIONS),
+    (ApiKey::LIST_OFFSETS, ListOffsetsRequest::VERSIONS),
     (ApiKey::METADATA, MetadataRequest::VERSIONS),
+    (ApiKey::FIND_COORDINATOR, FindCoordinatorRequest::VERSIONS),
     (ApiKey::API_VERSIONS, ApiVersionsRequest::VERSIONS),
+    (ApiKey::CREATE_TOPICS, CreateTopicsRequest::VERSIONS),
+    (ApiKey::DELETE_TOPICS, DeleteTopicsRequest::VERSIONS),
     (ApiKey::INIT_PRODUCER_ID, 0..=InitProducerIdRequest::STABLE),
+    (ApiKey::DESCRIBE_CONFIGS, DescribeConfigsRequest::VERSIONS),
+    (ApiKey::CREATE_PARTITIONS, CreatePartitionsRequest::VERSIONS),
+    (
+        ApiKey::DESCRIBE_PRODUCERS,
+        DescribeProducersRequest::VERSIONS,
+    ),
 ];
 
 /// A request that is being handled.
@@ -218,9 +237,17 @@ impl Cluster {
     fn dispatch(&mut self, call: &Call<'_>) -> Result<Reply, Hopeless> {
         match call.header.api_key {
             ApiKey::PRODUCE => self.produce(call),
+            ApiKey::FETCH => self.fetch(call),
+            ApiKey::LIST_OFFSETS => self.list_offsets(call),
             ApiKey::METADATA => self.metadata(call),
+            ApiKey::FIND_COORDINATOR => self.find_coordinator(call),
             ApiKey::API_VERSIONS => self.api_versions(call),
+            ApiKey::CREATE_TOPICS => self.create_topics(call),
+            ApiKey::DELETE_TOPICS => self.delete_topics(call),
             ApiKey::INIT_PRODUCER_ID => self.init_producer_id(call),
+            ApiKey::DESCRIBE_CONFIGS => self.describe_configs(call),
+            ApiKey::CREATE_PARTITIONS => self.create_partitions(call),
+            ApiKey::DESCRIBE_PRODUCERS => self.describe_producers(call),
             _ => Err(Hopeless),
         }
     }
@@ -248,5 +275,36 @@ impl Cluster {
             let _ = self.apply(call.now, change);
         }
         effects
+    }
+
+    /// A partition that this broker leads: its topic, itself and its log.
+    ///
+    /// `epoch` is the leader's epoch as the client knows it, or -1.
+    pub(crate) fn led(
+        &self,
+        call: &Call<'_>,
+        name: &str,
+        index: i32,
+        epoch: i32,
+    ) -> Result<(&Topic, &Partition, &Log), ErrorCode> {
+        let unknown = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
+        let topic = self.shape.known(call.now, name).ok_or(unknown)?;
+        let place = usize::try_from(index).map_err(|_| unknown)?;
+        let partition = topic.partitions.get(place).ok_or(unknown)?;
+        if (0..partition.leader_epoch).contains(&epoch) {
+            return Err(ErrorCode::FENCED_LEADER_EPOCH);
+        }
+        if epoch > partition.leader_epoch {
+            return Err(ErrorCode::UNKNOWN_LEADER_EPOCH);
+        }
+        if partition.leader != Some(call.broker) {
+            return Err(ErrorCode::NOT_LEADER_OR_FOLLOWER);
+        }
+        let log = self
+            .logs
+            .get(&topic.id)
+            .and_then(|logs| logs.get(place))
+            .ok_or(unknown)?;
+        Ok((topic, partition, log))
     }
 }

@@ -1,0 +1,344 @@
+//! CreateTopics, DeleteTopics and CreatePartitions: any broker carries them out, as in Kafka since KRaft.
+
+use std::collections::BTreeMap;
+
+use milena_wire::api::create_partitions::{CreatePartitionsTopic, CreatePartitionsTopicResult};
+use milena_wire::api::create_topics::{
+    CreatableReplicaAssignment, CreatableTopic, CreatableTopicConfigs, CreatableTopicResult,
+};
+use milena_wire::api::delete_topics::{DeletableTopicResult, DeleteTopicState};
+use milena_wire::{
+    CreatePartitionsRequest, CreatePartitionsResponse, CreateTopicsRequest, CreateTopicsResponse,
+    DeleteTopicsRequest, DeleteTopicsResponse, ErrorCode, Uuid,
+};
+
+use crate::answer::{Call, Hopeless};
+use crate::cluster::{Cluster, MAX_PARTITIONS};
+use crate::reply::Reply;
+use crate::rule::{Effects, Target};
+use crate::topic::{TopicConfig, is_legal_name};
+
+/// A topic that was created, or would have been.
+struct Created {
+    id: Uuid,
+    partitions: usize,
+    replication_factor: usize,
+    properties: Vec<(String, String, bool)>,
+}
+
+/// What became of a topic that was to be deleted.
+struct Deleted {
+    name: Option<String>,
+    id: Uuid,
+    code: ErrorCode,
+}
+
+impl Deleted {
+    fn result(&self) -> DeletableTopicResult<'_> {
+        DeletableTopicResult {
+            name: self.name.as_deref(),
+            topic_id: self.id,
+            error_code: self.code.0,
+            error_message: None,
+        }
+    }
+}
+
+/// Where replicas are wanted, by partition.
+type Wanted<'a> = Vec<&'a [i32]>;
+
+impl Cluster {
+    pub(crate) fn create_topics(&mut self, call: &Call<'_>) -> Result<Reply, Hopeless> {
+        let request: CreateTopicsRequest<'_> = call.decode()?;
+        let names = || request.topics.iter().map(|topic| topic.name);
+        let mut effects = self.meet(call, |_| {
+            names().map(|name| Target::new(name, None)).collect()
+        });
+        if let Some(reply) = effects.before(call.now) {
+            return Ok(reply);
+        }
+        let mut times = BTreeMap::<_, usize>::new();
+        names().for_each(|name| *times.entry(name).or_default() += 1);
+        let mut created = Vec::new();
+        for topic in &request.topics {
+            let once = times.get(topic.name) == Some(&1);
+            created.push(match effects.code_for(topic.name, None) {
+                Some(code) => Err(code),
+                None if !once => Err(ErrorCode::INVALID_REQUEST),
+                None => self.create_one(topic, request.validate_only),
+            });
+        }
+        let results = request.topics.iter().zip(&created);
+        let response = CreateTopicsResponse {
+            throttle_time_ms: effects.throttle_ms,
+            topics: results
+                .map(|(topic, created)| created_result(topic.name, created))
+                .collect(),
+        };
+        call.answer::<CreateTopicsRequest<'_>>(&effects, &response)
+    }
+
+    fn create_one(
+        &mut self,
+        topic: &CreatableTopic<'_>,
+        check: bool,
+    ) -> Result<Created, ErrorCode> {
+        if !is_legal_name(topic.name) {
+            return Err(ErrorCode::INVALID_TOPIC_EXCEPTION);
+        }
+        if self.shape.topics.contains_key(topic.name) {
+            return Err(ErrorCode::TOPIC_ALREADY_EXISTS);
+        }
+        let mut config = self.config.topic.clone();
+        for property in &topic.configs {
+            let value = property.value.ok_or(ErrorCode::INVALID_CONFIG)?;
+            config
+                .set(property.name, value)
+                .map_err(|_| ErrorCode::INVALID_CONFIG)?;
+        }
+        let wanted = self.assignments(topic)?;
+        let (partitions, factor) = match wanted.first() {
+            Some(replicas) => (wanted.len(), replicas.len()),
+            None => self.counts(topic, &config)?,
+        };
+        config.replication_factor = factor;
+        let properties = config.properties();
+        let id = match check {
+            true => Uuid::ZERO,
+            false => self.create(topic.name, partitions, config)?,
+        };
+        if !check {
+            self.assign(topic.name, 0, &wanted);
+        }
+        Ok(Created {
+            id,
+            partitions,
+            replication_factor: factor,
+            properties,
+        })
+    }
+
+    /// How many partitions and replicas a topic gets whose replicas are not placed by hand.
+    fn counts(
+        &self,
+        topic: &CreatableTopic<'_>,
+        config: &TopicConfig,
+    ) -> Result<(usize, usize), ErrorCode> {
+        let brokers = self.shape.brokers.len();
+        let partitions = match topic.num_partitions {
+            -1 => self.config.auto_create.unwrap_or(1),
+            count => usize::try_from(count).unwrap_or(0),
+        };
+        let factor = match topic.replication_factor {
+            -1 => config.replication_factor.min(brokers),
+            count => usize::try_from(count).unwrap_or(0),
+        };
+        if !(1..=MAX_PARTITIONS).contains(&partitions) {
+            return Err(ErrorCode::INVALID_PARTITIONS);
+        }
+        if !(1..=brokers).contains(&factor) {
+            return Err(ErrorCode::INVALID_REPLICATION_FACTOR);
+        }
+        Ok((partitions, factor))
+    }
+
+    /// The replicas of each partition, where they are placed by hand.
+    fn assignments<'a>(&self, topic: &'a CreatableTopic<'_>) -> Result<Wanted<'a>, ErrorCode> {
+        if topic.assignments.is_empty() {
+            return Ok(Vec::new());
+        }
+        if topic.num_partitions != -1 || topic.replication_factor != -1 {
+            return Err(ErrorCode::INVALID_REQUEST);
+        }
+        let mut by_index: Vec<&CreatableReplicaAssignment> = topic.assignments.iter().collect();
+        by_index.sort_by_key(|one| one.partition_index);
+        let dense = by_index
+            .iter()
+            .zip(0..)
+            .all(|(one, index)| one.partition_index == index);
+        let wanted: Vec<&[i32]> = by_index.iter().map(|one| &one.broker_ids[..]).collect();
+        if dense && self.can_place(&wanted) {
+            Ok(wanted)
+        } else {
+            Err(ErrorCode::INVALID_REPLICA_ASSIGNMENT)
+        }
+    }
+
+    fn can_place(&self, wanted: &[&[i32]]) -> bool {
+        wanted.iter().all(|replicas| {
+            let known = replicas
+                .iter()
+                .all(|id| self.shape.brokers.contains_key(id));
+            known && !replicas.is_empty() && replicas.len() <= self.shape.brokers.len()
+        })
+    }
+
+    fn assign(&mut self, name: &str, from: usize, wanted: &[&[i32]]) {
+        let Some(topic) = self.shape.topics.get_mut(name) else {
+            return;
+        };
+        for (partition, replicas) in topic.partitions.iter_mut().skip(from).zip(wanted) {
+            partition.replicas = replicas.to_vec();
+            let up = |id: &i32| self.shape.brokers.get(id).is_some_and(|broker| broker.up);
+            partition.leader = replicas.iter().copied().find(up);
+        }
+    }
+
+    pub(crate) fn delete_topics(&mut self, call: &Call<'_>) -> Result<Reply, Hopeless> {
+        let request: DeleteTopicsRequest<'_> = call.decode()?;
+        let wanted: Vec<DeleteTopicState<'_>> = match call.version.number {
+            ..=5 => {
+                let names = request.topic_names.into_iter().map(Some);
+                names
+                    .map(|name| DeleteTopicState {
+                        name,
+                        topic_id: Uuid::ZERO,
+                    })
+                    .collect()
+            }
+            _ => request.topics,
+        };
+        let mut effects = self.meet(call, |_| {
+            let names = wanted.iter().filter_map(|topic| topic.name);
+            names.map(|name| Target::new(name, None)).collect()
+        });
+        if let Some(reply) = effects.before(call.now) {
+            return Ok(reply);
+        }
+        let mut done = Vec::with_capacity(wanted.len());
+        for topic in &wanted {
+            done.push(self.delete_one(call.now, topic, &effects));
+        }
+        let response = DeleteTopicsResponse {
+            throttle_time_ms: effects.throttle_ms,
+            responses: done.iter().map(Deleted::result).collect(),
+        };
+        call.answer::<DeleteTopicsRequest<'_>>(&effects, &response)
+    }
+
+    fn delete_one(
+        &mut self,
+        now: i64,
+        wanted: &DeleteTopicState<'_>,
+        effects: &Effects,
+    ) -> Deleted {
+        let name = wanted
+            .name
+            .or_else(|| self.shape.name_of(now, wanted.topic_id));
+        let Some(name) = name.map(str::to_owned) else {
+            return Deleted {
+                name: None,
+                id: wanted.topic_id,
+                code: ErrorCode::UNKNOWN_TOPIC_ID,
+            };
+        };
+        let deleted = match effects.code_for(&name, None) {
+            Some(code) => Err(code),
+            None => self.delete(&name),
+        };
+        match deleted {
+            Ok(topic) => Deleted {
+                name: Some(name),
+                id: topic.id,
+                code: ErrorCode::NONE,
+            },
+            Err(code) => Deleted {
+                name: Some(name),
+                id: wanted.topic_id,
+                code,
+            },
+        }
+    }
+
+    pub(crate) fn create_partitions(&mut self, call: &Call<'_>) -> Result<Reply, Hopeless> {
+        let request: CreatePartitionsRequest<'_> = call.decode()?;
+        let names = || request.topics.iter().map(|topic| topic.name);
+        let mut effects = self.meet(call, |_| {
+            names().map(|name| Target::new(name, None)).collect()
+        });
+        if let Some(reply) = effects.before(call.now) {
+            return Ok(reply);
+        }
+        let mut results = Vec::new();
+        for topic in &request.topics {
+            let done = match effects.code_for(topic.name, None) {
+                Some(code) => Err(code),
+                None => self.extend_one(topic, request.validate_only),
+            };
+            results.push(CreatePartitionsTopicResult {
+                name: topic.name,
+                error_code: done.err().unwrap_or(ErrorCode::NONE).0,
+                error_message: None,
+            });
+        }
+        let response = CreatePartitionsResponse {
+            throttle_time_ms: effects.throttle_ms,
+            results,
+        };
+        call.answer::<CreatePartitionsRequest<'_>>(&effects, &response)
+    }
+
+    fn extend_one(
+        &mut self,
+        topic: &CreatePartitionsTopic<'_>,
+        check: bool,
+    ) -> Result<(), ErrorCode> {
+        let unknown = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
+        let before = self
+            .shape
+            .topics
+            .get(topic.name)
+            .ok_or(unknown)?
+            .partitions
+            .len();
+        let total = usize::try_from(topic.count).unwrap_or(0);
+        if !(before + 1..=MAX_PARTITIONS).contains(&total) {
+            return Err(ErrorCode::INVALID_PARTITIONS);
+        }
+        let assignments = topic.assignments.as_deref().unwrap_or_default();
+        let wanted: Vec<&[i32]> = assignments.iter().map(|one| &one.broker_ids[..]).collect();
+        let fits = topic.assignments.is_none() || wanted.len() == total - before;
+        if !fits || !self.can_place(&wanted) {
+            return Err(ErrorCode::INVALID_REPLICA_ASSIGNMENT);
+        }
+        if !check {
+            self.add_partitions(topic.name, total)?;
+            self.assign(topic.name, before, &wanted);
+        }
+        Ok(())
+    }
+}
+
+fn created_result<'a>(
+    name: &'a str,
+    created: &'a Result<Created, ErrorCode>,
+) -> CreatableTopicResult<'a> {
+    let result = CreatableTopicResult {
+        name,
+        error_message: None,
+        ..CreatableTopicResult::default()
+    };
+    match created {
+        Err(code) => CreatableTopicResult {
+            error_code: code.0,
+            ..result
+        },
+        Ok(created) => CreatableTopicResult {
+            topic_id: created.id,
+            num_partitions: created.partitions as i32,
+            replication_factor: created.replication_factor as i16,
+            configs: Some(created.properties.iter().map(property).collect()),
+            ..result
+        },
+    }
+}
+
+fn property((name, value, changed): &(String, String, bool)) -> CreatableTopicConfigs<'_> {
+    CreatableTopicConfigs {
+        name,
+        value: Some(value),
+        read_only: false,
+        config_source: super::describe::source(*changed),
+        is_sensitive: false,
+    }
+}
