@@ -1,7 +1,7 @@
 //! Reading a Produce response, one partition after the other, without keeping it.
 
 use milena_wire::api::produce::{NodeEndpoint, PartitionProduceResponse};
-use milena_wire::{Decode, Fault, Parsed, Uuid, Version, Why, tags, uvarint, whole};
+use milena_wire::{Decode, Fault, Parsed, Uuid, Version, tags, uvarint, whole};
 
 /// Who a topic in the response is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,8 +50,7 @@ pub(crate) fn read<'a>(
     };
     match read() {
         Ok(_) => Ok(remarks),
-        Err(nom::Err::Error(fault) | nom::Err::Failure(fault)) => Err(fault),
-        Err(nom::Err::Incomplete(_)) => Err(Fault::new(Why::Short, &[])),
+        Err(error) => Err(error.into()),
     }
 }
 
