@@ -44,8 +44,10 @@ impl<'a> RequestHeader<'a> {
         Ok(())
     }
 
-    /// Reads it and returns the body; `version` says for an API and a version of it what is
-    /// flexible (see [`version_of`](crate::version_of)).
+    /// Reads it, says in which version the body is that follows, and returns the body.
+    ///
+    /// The version need not be one that is known here (see [`version_of`](crate::version_of)):
+    /// a server answers that with an error of its own.
     ///
     /// # Errors
     /// The bytes are not a request header, or the API is not known.

@@ -48,7 +48,7 @@
 //!
 //! # Messages
 //!
-//! Each API has a module in [`api`], with the structs of its request and its answer; fields have
+//! Each API has a module in [`api`](mod@api), with the structs of its request and its answer; fields have
 //! Kafka's names in snake case, and their documentation says in which versions they are there.
 //! A request implements [`Request`]: its key, its versions, and what answers it. Structs have all
 //! fields of all versions and a [`Default`], so that `..Default::default()` stands for those
@@ -97,7 +97,9 @@ pub use header::{RequestHeader, ResponseHeader};
 pub use records::Records;
 pub use request::{Api, NEVER, Request, api, version_of};
 pub use schema::{Field, Schema};
-pub use types::{Decode, Encode, Message, Type, Typed, tags, uvarint, varint, varlong, whole};
+pub use types::{
+    Decode, Encode, Message, Type, Typed, array_len, tags, uvarint, varint, varlong, whole,
+};
 pub use uuid::Uuid;
 pub use version::Version;
 pub use writer::{Tags, Writer};

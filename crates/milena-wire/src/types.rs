@@ -133,6 +133,13 @@ fn groups(input: &[u8], most: usize) -> Parsed<'_, u64> {
     Fault::raise(why, input)
 }
 
+/// The number in front of an array, or the length in front of bytes or records; `None` is null.
+///
+/// It is at most the number of bytes that follow, since every element takes one at least.
+pub fn array_len(input: &[u8], version: Version) -> Parsed<'_, Option<usize>> {
+    length(input, true, version)
+}
+
 /// A length of 16 (`wide`: 32) bits, or a compact one; `None` is null.
 #[inline]
 fn length(input: &[u8], wide: bool, version: Version) -> Parsed<'_, Option<usize>> {
