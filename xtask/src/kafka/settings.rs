@@ -9,6 +9,8 @@ use anyhow::{Result, bail};
 use super::cluster::{Node, Spec};
 
 /// The `server.properties` of one of the nodes.
+///
+/// Nothing is deleted for its age and no segment is rolled for it: records of tests may carry any time.
 pub(super) fn properties(node: &Node, nodes: &[Node], data: &Path, spec: &Spec) -> String {
     let voters: Vec<_> = nodes
         .iter()
@@ -33,6 +35,8 @@ pub(super) fn properties(node: &Node, nodes: &[Node], data: &Path, spec: &Spec) 
          controller.listener.names=CONTROLLER\n\
          log.dirs={data}\n\
          auto.create.topics.enable=false\n\
+         log.retention.ms=-1\n\
+         log.roll.ms=9223372036854775807\n\
          default.replication.factor={replicas}\n\
          min.insync.replicas={in_sync}\n\
          offsets.topic.num.partitions=4\n\
