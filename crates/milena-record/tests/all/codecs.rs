@@ -244,3 +244,9 @@ fn a_zstd_frame_cannot_ask_for_a_large_window() {
         assert_eq!(back, b"abc");
     }
 }
+
+#[test]
+fn a_compressor_can_move_to_another_thread() {
+    fn assert_send<T: Send>() {}
+    assert_send::<Compressor>();
+}
