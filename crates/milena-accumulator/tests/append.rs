@@ -2,25 +2,17 @@
 
 mod common;
 
+use std::sync::{Arc, Mutex};
 use std::task::Poll;
+use std::time::{Duration, Instant};
 
-use common::{TestClock, poll, value, values, with_topic};
+use bytes::Bytes;
+use common::{Random, TestClock, done, news, poll, put, send, value, values, with_topic};
 use milena_accumulator::{
-    Accumulator, Bin, Config, News, Record, Rest, Target, Verdict, Want, What,
+    BatchFailure, Bin, Body, CloseReason, Config, FailureReason, Fate, News, Record, Refused, Rest,
+    Target, Urgency, Value, Verdict, Wake, Want, What,
 };
-
-fn done(base_offset: i64) -> Verdict {
-    Verdict::Done {
-        base_offset,
-        log_append_time: -1,
-    }
-}
-
-fn news(accumulator: &Accumulator) -> Vec<News> {
-    let mut news = Vec::new();
-    accumulator.drain_news(&mut news);
-    news
-}
+use milena_record::{BatchHeader, Codec, Compression, Header, HeadersRef, Records};
 
 #[test]
 fn a_record_goes_in_and_its_delivery_says_where_it_is() {
@@ -30,29 +22,19 @@ fn a_record_goes_in_and_its_delivery_says_where_it_is() {
         timestamp: Some(5),
         ..value(b"value")
     };
-    let appended = accumulator
-        .append(
-            &TestClock,
-            &topic,
-            Target::Any,
-            &record,
-            Want::Delivery,
-            None,
-        )
-        .unwrap();
-    let mut delivery = appended.delivery.unwrap();
+    let mut delivery = send(&accumulator, &topic, &record).unwrap();
     assert!(poll(&mut delivery).is_pending());
-    let slot = topic.slot(appended.partition).unwrap();
     let [
         News {
-            slot: told,
+            slot,
             what: What::Opened { at },
         },
     ] = news(&accumulator)[..]
     else {
         panic!("one batch opened");
     };
-    assert_eq!(told, slot);
+    let partition = milena_partitioner::partition_for_key(b"key", 3);
+    assert_eq!(topic.slot(partition), Some(slot));
     assert_eq!(accumulator.waiting(slot), Rest::Open { since: at });
     let taken = accumulator.take(slot).unwrap();
     assert_eq!(taken.rest, Rest::Nothing);
@@ -63,20 +45,473 @@ fn a_record_goes_in_and_its_delivery_says_where_it_is() {
     let Poll::Ready(Ok(at)) = poll(&mut delivery) else {
         panic!("it is done");
     };
-    assert_eq!(
-        (at.topic(), at.partition(), at.offset()),
-        ("t", appended.partition, Some(40))
-    );
-    assert_eq!(
-        (
-            at.timestamp(),
-            at.serialized_key_size(),
-            at.serialized_value_size()
-        ),
-        (5, Some(3), Some(5))
-    );
+    assert_eq!((at.topic(), at.partition()), ("t", partition));
+    assert_eq!((at.offset(), at.timestamp()), (Some(40), 5));
+    assert_eq!(at.serialized_key_size(), Some(3));
+    assert_eq!(at.serialized_value_size(), Some(5));
     let snapshot = accumulator.snapshot();
     assert_eq!(snapshot.buffered(), 0);
     assert_eq!(snapshot.incomplete_batches, 0);
     assert_eq!(snapshot.records_taken, 1);
+}
+
+#[test]
+fn offsets_and_timestamps_are_what_the_broker_said() {
+    let (accumulator, topic) = with_topic(Config::default(), 1);
+    let mut ends = Vec::new();
+    for (base, append_time) in [(-1, -1), (7, 99)] {
+        let mut delivery = send(&accumulator, &topic, &value(b"")).unwrap();
+        let verdict = Verdict::Done {
+            base_offset: base,
+            log_append_time: append_time,
+        };
+        let slot = topic.slot(0).unwrap();
+        accumulator
+            .take(slot)
+            .unwrap()
+            .batch
+            .complete(verdict, &mut Bin::new());
+        let Poll::Ready(Ok(at)) = poll(&mut delivery) else {
+            panic!("it is done");
+        };
+        ends.push((
+            at.offset(),
+            at.timestamp(),
+            at.serialized_key_size(),
+            at.serialized_value_size(),
+        ));
+    }
+    assert_eq!(ends[0], (None, 1_700_000_000_000, None, Some(0)));
+    assert_eq!(ends[1], (Some(7), 99, None, Some(0)));
+}
+
+/// Records of all shapes over chunk borders: what comes out is what went in.
+#[test]
+fn what_comes_out_is_what_went_in() {
+    for seed in 0..20 {
+        let mut random = Random(seed);
+        let config = Config {
+            batch_size: 1 << (8 + random.below(8)),
+            ..Config::default()
+        };
+        let batch_size = config.batch_size;
+        let (accumulator, topic) = with_topic(config, 1);
+        let shared = Bytes::from(vec![b's'; 20_000]);
+        let bytes = vec![b'v'; 20_000];
+        let mut sent = Vec::new();
+        for _ in 0..500 {
+            let scale = 1 + random.below(13);
+            let len = random.below(1 << scale) as usize;
+            let part = shared.slice(..len + random.below(10_000) as usize);
+            let headers = [
+                Header::new("h", b"1"),
+                Header {
+                    key: "",
+                    value: None,
+                },
+            ];
+            let record = Record {
+                timestamp: Some(random.below(1 << 40) as i64),
+                key: [None, Some(&bytes[..len / 2])][random.below(2) as usize],
+                value: match random.below(4) {
+                    0 => Value::Null,
+                    1 => Value::Shared(&part),
+                    _ => Value::Borrowed(&bytes[..len]),
+                },
+                headers: HeadersRef::slice(&headers[..random.below(3) as usize]),
+            };
+            let want = Want::Nothing;
+            accumulator
+                .append(&TestClock, &topic, Target::Any, &record, want, None)
+                .unwrap();
+            let length = match record.value {
+                Value::Null => None,
+                Value::Borrowed(value) => Some(value.len()),
+                Value::Shared(value) => Some(value.len()),
+            };
+            sent.push((
+                record.timestamp,
+                record.key.map(<[u8]>::len),
+                length,
+                record.headers.len(),
+            ));
+        }
+        let mut sent = sent.into_iter();
+        while let Some(taken) = accumulator.take(topic.slot(0).unwrap()) {
+            let batch = taken.batch;
+            assert!(batch.body.len() + 61 <= batch_size || batch.records == 1);
+            assert_eq!(batch.body.len(), batch.raw_len);
+            let (base, max) = (batch.base_timestamp, batch.max_timestamp);
+            let header = BatchHeader::new(Codec::None, batch.records, base, max);
+            let records = Records::new(&header, batch.body.to_vec().into()).unwrap();
+            let mut greatest = i64::MIN;
+            for record in records.to_vec().unwrap() {
+                let len = |bytes: Option<&[u8]>| bytes.map(<[u8]>::len);
+                let came = (
+                    Some(record.timestamp),
+                    len(record.key),
+                    len(record.value),
+                    record.headers().len(),
+                );
+                assert_eq!(Some(came), sent.next());
+                greatest = greatest.max(record.timestamp);
+            }
+            assert_eq!(greatest, max);
+            batch.complete(done(0), &mut Bin::new());
+        }
+        assert_eq!(sent.next(), None);
+        let snapshot = accumulator.snapshot();
+        assert_eq!((snapshot.buffered(), snapshot.incomplete_batches), (0, 0));
+    }
+}
+
+#[test]
+fn a_record_larger_than_a_batch_has_memory_of_its_own() {
+    let (accumulator, topic) = with_topic(Config::default(), 1);
+    let large = vec![1; 100_000];
+    put(&accumulator, &topic, &value(b"small")).unwrap();
+    put(&accumulator, &topic, &value(&large)).unwrap();
+    put(&accumulator, &topic, &value(b"small")).unwrap();
+    let slot = topic.slot(0).unwrap();
+    let [small, big, last] = [(); 3].map(|()| accumulator.take(slot).unwrap().batch);
+    assert_eq!(small.body.charged(), 2048);
+    assert_eq!(big.body.charged(), big.body.len());
+    assert_eq!(accumulator.snapshot().buffered(), 2 * 2048 + big.body.len());
+    assert_eq!(values(&big)[0].len(), 100_000);
+    drop(big);
+    assert_eq!(accumulator.snapshot().free_chunks, 0);
+    drop((small, last));
+    assert_eq!(accumulator.snapshot().free_chunks, 2);
+    assert_eq!(accumulator.snapshot().buffered(), 0);
+}
+
+#[test]
+fn large_shared_values_stay_where_they_are() {
+    let (accumulator, topic) = with_topic(Config::default(), 1);
+    let shared = Bytes::from(vec![b'x'; 9000]);
+    let small = Bytes::from(vec![b'x'; 100]);
+    let headers = [Header::new("k", b"v")];
+    for value in [&small, &shared, &small] {
+        let record = Record {
+            value: Value::Shared(value),
+            headers: HeadersRef::slice(&headers),
+            ..Record::default()
+        };
+        put(&accumulator, &topic, &record).unwrap();
+    }
+    let batch = accumulator.take(topic.slot(0).unwrap()).unwrap().batch;
+    assert_eq!(batch.records, 3);
+    assert_eq!(batch.body.charged(), 2048 + 9000);
+    let here = |segment: &[u8]| segment.as_ptr() == shared.as_ptr() && segment.len() == 9000;
+    assert!(batch.body.segments().any(here));
+    assert_eq!(batch.body.segments().count(), 3);
+    assert!(values(&batch).iter().eq([&small, &shared, &small]));
+    // A compressor wants bytes that are close together: with a codec they are copied.
+    let config = Config {
+        compression: Compression::new(Codec::Lz4).unwrap(),
+        ..Config::default()
+    };
+    let (accumulator, topic) = with_topic(config, 1);
+    let record = Record {
+        value: Value::Shared(&shared),
+        ..Record::default()
+    };
+    put(&accumulator, &topic, &record).unwrap();
+    let batch = accumulator.take(topic.slot(0).unwrap()).unwrap().batch;
+    assert!(!batch.body.segments().any(here));
+}
+
+#[test]
+fn news_come_once_until_the_partition_is_taken_from() {
+    #[derive(Default)]
+    struct Log(Mutex<Vec<(i32, bool)>>);
+    impl Wake for Log {
+        fn wake(&self, leader: i32, urgency: Urgency) {
+            self.0
+                .lock()
+                .unwrap()
+                .push((leader, urgency == Urgency::Now));
+        }
+    }
+    let (accumulator, topic) = with_topic(Config::default(), 1);
+    let log = Arc::new(Log::default());
+    let wake: Arc<dyn Wake> = Arc::clone(&log) as _;
+    accumulator.set_wake(wake);
+    let slot = topic.slot(0).unwrap();
+    let payload = [0; 1000];
+    for _ in 0..60 {
+        put(&accumulator, &topic, &value(&payload)).unwrap();
+    }
+    let what = |news: &News| matches!(news.what, What::Filled { .. });
+    let told: Vec<bool> = news(&accumulator).iter().map(what).collect();
+    assert_eq!(told, [false, true]);
+    assert_eq!(*log.0.lock().unwrap(), [(1, false), (1, true)]);
+    let rests: Vec<bool> = std::iter::from_fn(|| accumulator.take(slot))
+        .map(|taken| matches!(taken.rest, Rest::Full { .. }))
+        .collect();
+    assert_eq!(rests, [true, true, false, false]);
+    assert!(news(&accumulator).is_empty());
+    put(&accumulator, &topic, &value(&payload)).unwrap();
+    assert_eq!(news(&accumulator).len(), 1);
+    assert_eq!(log.0.lock().unwrap().len(), 3);
+}
+
+#[test]
+fn an_open_batch_that_was_left_is_news_again_when_it_fills() {
+    let (accumulator, topic) = with_topic(Config::default(), 1);
+    let slot = topic.slot(0).unwrap();
+    let payload = [0; 1000];
+    for _ in 0..20 {
+        put(&accumulator, &topic, &value(&payload)).unwrap();
+    }
+    assert_eq!(news(&accumulator).len(), 2);
+    let Rest::Open { since } = accumulator.take(slot).unwrap().rest else {
+        panic!("a second batch is open");
+    };
+    for _ in 0..20 {
+        put(&accumulator, &topic, &value(&payload)).unwrap();
+    }
+    let filled = News {
+        slot,
+        what: What::Filled { at: since },
+    };
+    assert_eq!(news(&accumulator), [filled]);
+}
+
+#[test]
+fn refusals_leave_nothing_behind() {
+    let config = Config {
+        max_request_size: 5000,
+        ..Config::default()
+    };
+    let (accumulator, topic) = with_topic(config, 2);
+    let append = |target, record: &Record<'_>| {
+        let want = Want::Nothing;
+        accumulator
+            .append(&TestClock, &topic, target, record, want, None)
+            .err()
+    };
+    let large = vec![0; 5000];
+    let refused = append(Target::Any, &value(&large));
+    assert_eq!(
+        refused,
+        Some(Refused::TooLarge {
+            size: 5086,
+            limit: 5000
+        })
+    );
+    assert_eq!(append(Target::Any, &value(&large[..4914])), None);
+    for partition in [2, -1] {
+        let refused = append(Target::Partition(partition), &value(b""));
+        assert_eq!(
+            refused,
+            Some(Refused::NoSuchPartition {
+                partition,
+                count: 2
+            })
+        );
+    }
+    let mut bin = Bin::new();
+    accumulator.close(CloseReason::Closed, &mut bin);
+    let mut callback: Option<milena_accumulator::Callback> = Some(Box::new(|_| ()));
+    let want = Want::Callback(&mut callback);
+    let refused = accumulator.append(&TestClock, &topic, Target::Any, &value(b""), want, None);
+    assert_eq!(refused.err(), Some(Refused::Closed(CloseReason::Closed)));
+    assert!(callback.is_some());
+    assert!(accumulator.pressed());
+    assert_eq!(accumulator.snapshot().incomplete_batches, 1);
+}
+
+#[test]
+fn unkeyed_records_fill_batches_and_use_all_partitions() {
+    let (accumulator, topic) = with_topic(Config::default(), 4);
+    let payload = [0; 1000];
+    let mut used = [0; 4];
+    let mut sizes = Vec::new();
+    for at in 0..4000 {
+        put(&accumulator, &topic, &value(&payload)).unwrap();
+        if at % 100 == 0 {
+            for news in news(&accumulator) {
+                while let Rest::Full { .. } = accumulator.waiting(news.slot) {
+                    let batch = accumulator.take(news.slot).unwrap().batch;
+                    used[batch.partition as usize] += 1;
+                    sizes.push(batch.records);
+                }
+            }
+        }
+    }
+    assert!(used.iter().all(|used| *used > 20), "{used:?}");
+    assert!(sizes.iter().all(|records| *records == 16), "full ones only");
+}
+
+#[test]
+fn unkeyed_records_avoid_partitions_without_leader_and_long_queues() {
+    let config = Config {
+        batch_size: 1000,
+        ..Config::default()
+    };
+    let (accumulator, topic) = with_topic(config, 3);
+    accumulator.set_leader(topic.slot(1).unwrap(), None);
+    let payload = [0; 100];
+    let send_to = |target| {
+        let want = Want::Nothing;
+        let record = value(&payload);
+        accumulator
+            .append(&TestClock, &topic, target, &record, want, None)
+            .unwrap()
+            .partition
+    };
+    for _ in 0..10_000 {
+        send_to(Target::Partition(2));
+    }
+    let mut used = [0; 3];
+    for at in 0..2000 {
+        used[send_to(Target::Sticky) as usize] += 1;
+        if at % 10 == 0 {
+            while accumulator.take(topic.slot(0).unwrap()).is_some() {}
+        }
+        if at % 500 == 0 {
+            // The picture of the queues is a few milliseconds old at most.
+            std::thread::sleep(Duration::from_millis(6));
+        }
+    }
+    assert!(used[1] <= 30, "only until the first change: {used:?}");
+    assert!(used[2] < used[0] / 4, "{used:?}");
+}
+
+#[test]
+fn compressed_batches_are_filled_by_estimate_and_capped() {
+    let config = Config {
+        compression: Compression::new(Codec::Lz4).unwrap(),
+        max_request_size: 100_000,
+        ..Config::default()
+    };
+    let (accumulator, topic) = with_topic(config, 1);
+    let payload = [0; 1000];
+    let slot = topic.slot(0).unwrap();
+    let first_full = || {
+        while !matches!(accumulator.waiting(slot), Rest::Full { .. }) {
+            put(&accumulator, &topic, &value(&payload)).unwrap();
+        }
+        let batch = accumulator.take(slot).unwrap().batch;
+        while accumulator.take(slot).is_some() {}
+        batch.raw_len
+    };
+    let plain = first_full();
+    assert!((14_500..16_384).contains(&plain), "{plain}");
+    for _ in 0..200 {
+        topic.ratios().observe(Codec::Lz4, 1000, 250);
+    }
+    let ratio = topic.ratios().ratio(Codec::Lz4);
+    let quarter = first_full();
+    let estimate = quarter as f32 * ratio * 1.05;
+    assert!(
+        (15_000.0..16_384.0).contains(&estimate),
+        "{quarter} {estimate}"
+    );
+    for _ in 0..200 {
+        topic.ratios().observe(Codec::Lz4, 1000, 1);
+    }
+    let tiny = first_full();
+    assert!((98_000..100_000).contains(&tiny), "{tiny}");
+}
+
+#[test]
+fn batches_expire_from_the_oldest_on() {
+    let (accumulator, topic) = with_topic(Config::default(), 1);
+    let slot = topic.slot(0).unwrap();
+    let payload = [0; 1000];
+    for _ in 0..20 {
+        put(&accumulator, &topic, &value(&payload)).unwrap();
+    }
+    let Rest::Full { since } = accumulator.waiting(slot) else {
+        panic!("one is full");
+    };
+    assert!(accumulator.expire(slot, since).is_empty());
+    assert_eq!(
+        accumulator
+            .expire(slot, since + Duration::from_nanos(1))
+            .len(),
+        1
+    );
+    assert_eq!(accumulator.expire(slot, Instant::now()).len(), 1);
+    assert_eq!(accumulator.waiting(slot), Rest::Nothing);
+    assert_eq!(accumulator.snapshot().buffered(), 0);
+}
+
+#[test]
+fn an_abort_completes_what_was_not_taken() {
+    let (accumulator, topic) = with_topic(Config::default(), 2);
+    let mut taken = send(&accumulator, &topic, &value(b"1")).unwrap();
+    let batch = (0..2)
+        .find_map(|p| accumulator.take(topic.slot(p).unwrap()))
+        .unwrap()
+        .batch;
+    let mut waiting = send(&accumulator, &topic, &value(b"2")).unwrap();
+    let mut flush = accumulator.flush();
+    let failure = Arc::new(BatchFailure::new(FailureReason::Closed, Fate::NotWritten));
+    let mut bin = Bin::new();
+    assert_eq!(
+        accumulator.abort(CloseReason::Aborted, &failure, &mut bin),
+        1
+    );
+    let Poll::Ready(Err(error)) = poll(&mut waiting) else {
+        panic!("it is over");
+    };
+    assert_eq!(
+        (error.fate(), error.reason()),
+        (Fate::NotWritten, FailureReason::Closed)
+    );
+    assert!(poll(&mut taken).is_pending());
+    assert!(poll(&mut flush).is_pending());
+    drop(batch);
+    let Poll::Ready(Err(error)) = poll(&mut taken) else {
+        panic!("it was dropped");
+    };
+    assert_eq!(
+        (error.fate(), error.reason()),
+        (Fate::PossiblyWritten, FailureReason::Lost)
+    );
+    assert!(poll(&mut flush).is_ready());
+}
+
+#[test]
+fn dropping_the_accumulator_completes_everything() {
+    let (accumulator, topic) = with_topic(Config::default(), 2);
+    let mut delivery = send(&accumulator, &topic, &value(b"1")).unwrap();
+    let mut room = accumulator.wait_room(Instant::now(), 64 << 20, common::later());
+    let mut flush = accumulator.flush();
+    drop(accumulator);
+    assert!(matches!(poll(&mut delivery), Poll::Ready(Err(_))));
+    assert!(matches!(poll(&mut room), Poll::Ready(Err(_))));
+    assert!(poll(&mut flush).is_ready());
+}
+
+#[test]
+fn a_failed_transaction_closes_until_it_is_aborted() {
+    let (accumulator, topic) = with_topic(Config::default(), 1);
+    put(&accumulator, &topic, &value(b"1")).unwrap();
+    accumulator.close(CloseReason::Transaction, &mut Bin::new());
+    assert_eq!(accumulator.closed(), Some(CloseReason::Transaction));
+    assert!(send(&accumulator, &topic, &value(b"2")).is_err());
+    assert_eq!(accumulator.reopen(), Ok(1));
+    put(&accumulator, &topic, &value(b"3")).unwrap();
+    let slot = topic.slot(0).unwrap();
+    let generations: Vec<u32> = std::iter::from_fn(|| accumulator.take(slot))
+        .map(|taken| taken.batch.generation)
+        .collect();
+    assert_eq!(generations, [0, 1]);
+}
+
+#[test]
+fn a_compressed_body_keeps_only_what_it_needs() {
+    let (accumulator, topic) = with_topic(Config::default(), 1);
+    put(&accumulator, &topic, &value(&[0; 5000])).unwrap();
+    let mut batch = accumulator.take(topic.slot(0).unwrap()).unwrap().batch;
+    assert_eq!(accumulator.snapshot().buffered(), 3 * 2048);
+    let raw = std::mem::replace(&mut batch.body, Body::from_vec(Vec::new()));
+    batch.body = raw.compressed(vec![0; 300]);
+    assert_eq!(accumulator.snapshot().buffered(), 300);
+    batch.complete(done(0), &mut Bin::new());
+    assert_eq!(accumulator.snapshot().buffered(), 0);
 }

@@ -7,7 +7,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use milena_accumulator::{Accumulator, Batch, Bin, Clock, Config, Record, Topic, Value};
+use milena_accumulator::{
+    Accumulator, Batch, Bin, Clock, Config, Delivery, News, Record, Refused, Target, Topic, Value,
+    Verdict, Want,
+};
 use milena_record::{BatchHeader, Codec, Records};
 
 /// A clock that goes with the real one, and a wall that stands.
@@ -63,4 +66,52 @@ pub fn poll<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
 
 pub fn later() -> Instant {
     Instant::now() + Duration::from_secs(60)
+}
+
+pub fn news(accumulator: &Accumulator) -> Vec<News> {
+    let mut news = Vec::new();
+    accumulator.drain_news(&mut news);
+    news
+}
+
+pub fn done(base_offset: i64) -> Verdict {
+    Verdict::Done {
+        base_offset,
+        log_append_time: -1,
+    }
+}
+
+/// Appends with a delivery, without a room.
+pub fn send(
+    accumulator: &Accumulator,
+    topic: &Topic,
+    record: &Record<'_>,
+) -> Result<Delivery, Refused> {
+    let want = Want::Delivery;
+    let appended = accumulator.append(&TestClock, topic, Target::Any, record, want, None)?;
+    Ok(appended.delivery.unwrap())
+}
+
+/// Appends and forgets.
+pub fn put(accumulator: &Accumulator, topic: &Topic, record: &Record<'_>) -> Result<i32, Refused> {
+    let want = Want::Nothing;
+    let appended = accumulator.append(&TestClock, topic, Target::Any, record, want, None)?;
+    Ok(appended.partition)
+}
+
+/// SplitMix64, for workloads that can be repeated.
+pub struct Random(pub u64);
+
+impl Random {
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ mixed >> 31
+    }
+
+    pub fn below(&mut self, end: u64) -> u64 {
+        self.next() % end.max(1)
+    }
 }
