@@ -54,6 +54,26 @@ mod tests {
     }
 
     #[test]
+    fn hashes_of_every_tail_with_bytes_above_127() {
+        let key: Vec<_> = (0..64u32).map(|at| (at * 37 + 200) as u8).collect();
+        for (len, hash) in [
+            (0, 275_646_681),
+            (1, 425_050_138),
+            (2, -1_606_385_903),
+            (3, -108_754_803),
+            (4, 1_386_831_423),
+            (5, 580_644_288),
+            (7, -532_381_679),
+            (8, 1_482_585_343),
+            (13, -1_260_287_053),
+            (31, 285_033_068),
+            (64, 1_919_917_692),
+        ] {
+            assert_eq!(murmur2(&key[..len]) as i32, hash, "{len}");
+        }
+    }
+
+    #[test]
     fn partitions_are_in_range() {
         for count in [1, 2, 7, 12, i32::MAX] {
             for key in 0..1000u32 {
