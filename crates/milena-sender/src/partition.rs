@@ -142,6 +142,8 @@ pub(crate) struct Partition {
     /// Its leader has acknowledged a batch on the present connection: until then a broker that
     /// knows nothing of the producer would take any batch as the first.
     pub(crate) proven: Option<ConnectionId>,
+    /// The number of the last request with a batch of this partition.
+    pub(crate) request: u64,
     pub(crate) sequences: PartitionSequences,
     pub(crate) back_off: Option<Instant>,
     /// A batch that was never sent is with the compressor. At most one is, so that order is kept;
@@ -174,6 +176,7 @@ impl Partition {
             in_flight: VecDeque::new(),
             wire: None,
             proven: None,
+            request: 0,
             sequences: PartitionSequences::default(),
             back_off: None,
             sealing: false,

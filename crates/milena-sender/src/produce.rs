@@ -123,6 +123,11 @@ impl Sender {
         let mut last = None;
         while let Some((until, slot)) = self.board.next_lingering(node, last) {
             last = Some((until, slot));
+            // One that was served as ready and has more: a request has one batch of a partition.
+            let this = self.counters.requests + 1;
+            if self.board.get(slot).is_none_or(|partition| partition.request == this) {
+                continue;
+            }
             if !self.take_one(now, connection, node, slot, &mut room, slots, items) {
                 return;
             }
@@ -220,6 +225,7 @@ impl Sender {
             partition.proven = None;
         }
         parcel.attempts += 1;
+        partition.request = self.counters.requests + 1;
         self.counters.batches += 1;
         self.counters.retries += u64::from(parcel.attempts > 1);
         let item = Item {
