@@ -1,7 +1,7 @@
 //! Wakes a task that sleeps until a deadline, and only if it would oversleep.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
@@ -58,22 +58,32 @@ impl Bell {
         }
     }
 
+    /// Something that cannot wait, not even for work that the task has in hand.
+    pub(crate) fn call(&self) {
+        self.rung.store(true, SeqCst);
+        self.until.store(AWAKE, SeqCst);
+        let waker = self.waker().take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
     /// The task is at work: what is made visible from here on is seen before it sleeps.
     pub(crate) fn awake(&self) {
         self.until.store(AWAKE, SeqCst);
         self.rung.store(false, SeqCst);
     }
 
+    /// The task waits for something else and will look again after it: only [`call`](Self::call)
+    /// wakes it. What calls are about has to be looked at after this.
+    pub(crate) fn wait_for_call(&self, waker: &Waker) {
+        self.keep(waker);
+    }
+
     /// The task wants to sleep until `deadline`. False if it was rung: it must look again.
     #[must_use]
     pub(crate) fn sleep(&self, waker: &Waker, deadline: Option<Instant>) -> bool {
-        {
-            let mut kept = self.waker.lock().expect("nothing panics under this lock");
-            match &mut *kept {
-                Some(kept) => kept.clone_from(waker),
-                None => *kept = Some(waker.clone()),
-            }
-        }
+        self.keep(waker);
         self.until.store(
             deadline.map_or(u64::MAX, |deadline| self.nanos(deadline)),
             SeqCst,
@@ -83,6 +93,17 @@ impl Bell {
             return false;
         }
         true
+    }
+
+    fn keep(&self, waker: &Waker) {
+        match &mut *self.waker() {
+            Some(kept) => kept.clone_from(waker),
+            none => *none = Some(waker.clone()),
+        }
+    }
+
+    fn waker(&self) -> MutexGuard<'_, Option<Waker>> {
+        self.waker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn nanos(&self, at: Instant) -> u64 {

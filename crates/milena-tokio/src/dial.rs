@@ -8,6 +8,7 @@ use std::pin::pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use milena_client::ConnectFailure;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::connector::{BoxFuture, Connector, Resolver, Stream};
@@ -67,6 +68,41 @@ impl fmt::Display for DialError {
                     "{stage} {host}:{port} took longer than {} ms",
                     after.as_millis()
                 )
+            }
+        }
+    }
+}
+
+impl From<DialError> for ConnectFailure {
+    fn from(error: DialError) -> Self {
+        match error {
+            DialError::Resolve { source, .. } => Self::Dns(text(&source)),
+            DialError::NoAddress { .. } => Self::Dns("the name has no address".to_owned()),
+            DialError::TimedOut { after, stage, .. } => {
+                Self::TimedOut(format!("{} ms, {stage}", after.as_millis()))
+            }
+            DialError::Refused { reasons, .. } => {
+                let all = |kinds: &[io::ErrorKind]| {
+                    reasons
+                        .iter()
+                        .all(|(_, error)| kinds.contains(&error.kind()))
+                };
+                let list: Vec<_> = reasons
+                    .iter()
+                    .map(|(to, error)| format!("{to}: {}", text(error)))
+                    .collect();
+                let list = list.join(", ");
+                if all(&[io::ErrorKind::ConnectionRefused]) {
+                    let tried: Vec<_> = reasons.iter().map(|(to, _)| to.to_string()).collect();
+                    Self::Refused(tried.join(", "))
+                } else if all(&[
+                    io::ErrorKind::HostUnreachable,
+                    io::ErrorKind::NetworkUnreachable,
+                ]) {
+                    Self::Unreachable(list)
+                } else {
+                    Self::Io(list)
+                }
             }
         }
     }

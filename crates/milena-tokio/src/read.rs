@@ -1,10 +1,10 @@
 //! Frames out of a stream of bytes: a length, then as many bytes, within a bound.
 
-use std::fmt;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use milena_client::NotKafka;
 use tokio::io::{AsyncRead, ReadBuf};
 
 /// Collects bytes until a frame is whole.
@@ -46,19 +46,24 @@ impl FrameReader {
         Poll::Ready(Ok(read))
     }
 
+    /// Whether [`next`](Self::next) has something to say: a whole frame, or that this is none.
+    pub(crate) fn has_frame(&self) -> bool {
+        let there = &self.buffer[self.start..self.end];
+        there
+            .first_chunk()
+            .is_some_and(|head| match NotKafka::check_length(*head, self.limit) {
+                Ok(length) => there.len() >= 4 + length,
+                Err(_) => true,
+            })
+    }
+
     /// The next whole frame without its length, or `None` if more bytes are needed.
     pub(crate) fn next(&mut self) -> Result<Option<&[u8]>, NotKafka> {
         let there = &self.buffer[self.start..self.end];
         let Some(head) = there.first_chunk::<4>() else {
             return Ok(None);
         };
-        let length = i32::from_be_bytes(*head);
-        let length = usize::try_from(length)
-            .ok()
-            .filter(|length| *length <= self.limit);
-        let Some(length) = length else {
-            return Err(NotKafka::recognise(there, self.limit));
-        };
+        let length = NotKafka::check_length(*head, self.limit)?;
         if there.len() < 4 + length {
             return Ok(None);
         }
@@ -83,47 +88,6 @@ impl FrameReader {
         if self.end == self.buffer.len() {
             let grown = (2 * self.buffer.len()).clamp(FIRST, self.limit + 4 + FIRST);
             self.buffer.resize(grown, 0);
-        }
-    }
-}
-
-/// The peer does not speak Kafka's protocol. The text says what it seems to speak.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum NotKafka {
-    /// It answered `HTTP/…`.
-    Http,
-    /// It sent a TLS alert or handshake.
-    Tls,
-    /// It claimed a frame that no answer can be.
-    Length { length: i32, limit: usize },
-}
-
-impl NotKafka {
-    fn recognise(bytes: &[u8], limit: usize) -> Self {
-        match bytes {
-            [b'H', b'T', b'T', b'P', ..] => Self::Http,
-            // Alert (21) or handshake (22), then the protocol's version 3.x.
-            [0x15 | 0x16, 0x03, ..] => Self::Tls,
-            [a, b, c, d, ..] => Self::Length {
-                length: i32::from_be_bytes([*a, *b, *c, *d]),
-                limit,
-            },
-            _ => Self::Length { length: 0, limit },
-        }
-    }
-}
-
-impl fmt::Display for NotKafka {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Http => f.write_str("the server answers in HTTP, it is not a Kafka broker"),
-            Self::Tls => f.write_str(
-                "the port speaks TLS, but the connection is plain text (security.protocol)",
-            ),
-            Self::Length { length, limit } => write!(
-                f,
-                "the server is not a Kafka broker: it announces an answer of {length} bytes (at most {limit} are read)",
-            ),
         }
     }
 }
@@ -187,27 +151,9 @@ mod tests {
         for (bytes, expected) in [
             (&b"HTTP/1.1 400 Bad Request\r\n"[..], NotKafka::Http),
             (&[0x15, 3, 1, 0, 2, 2, 70][..], NotKafka::Tls),
-            (
-                &[0x7f, 0xff, 0xff, 0xff][..],
-                NotKafka::Length {
-                    length: i32::MAX,
-                    limit: 100,
-                },
-            ),
-            (
-                &[0xff, 0xff, 0xff, 0xff][..],
-                NotKafka::Length {
-                    length: -1,
-                    limit: 100,
-                },
-            ),
-            (
-                &[0, 0, 0, 101][..],
-                NotKafka::Length {
-                    length: 101,
-                    limit: 100,
-                },
-            ),
+            (&[0x7f, 0xff, 0xff, 0xff][..], NotKafka::Length(i32::MAX)),
+            (&[0xff, 0xff, 0xff, 0xff][..], NotKafka::Length(-1)),
+            (&[0, 0, 0, 101][..], NotKafka::Length(101)),
         ] {
             assert_eq!(frames(bytes, 100).await.1, Some(expected));
         }

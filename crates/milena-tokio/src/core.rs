@@ -1,0 +1,222 @@
+//! The sender behind one lock, and what every visit to it owes the others.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use milena_accumulator::{Accumulator, Bin, CloseReason};
+use milena_client::{Action, ConnectionId};
+use milena_sender::{Event, Sender};
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+
+use crate::bell::Bell;
+use crate::bells::Bells;
+use crate::connection;
+use crate::driver::Network;
+use crate::status::{Report, Status};
+
+/// What all tasks share.
+pub(crate) struct Core {
+    sender: Mutex<Sender>,
+    pub(crate) accumulator: Arc<Accumulator>,
+    pub(crate) bells: Arc<Bells>,
+    pub(crate) network: Network,
+    /// The tasks that carry connections. Its lock is taken under the sender's, never the other way round.
+    lines: Mutex<BTreeMap<ConnectionId, Arc<Line>>>,
+    pub(crate) status: watch::Sender<Status>,
+    is_ending: AtomicBool,
+    /// When what is not delivered is given up; `None`: when its own time is up
+    give_up: Mutex<Option<Instant>>,
+    runtime: Handle,
+}
+
+/// How to reach the task of one connection.
+pub(crate) struct Line {
+    pub(crate) bell: Arc<Bell>,
+    /// The sender wants it closed, and has forgotten it.
+    pub(crate) hang_up: AtomicBool,
+}
+
+impl Core {
+    pub(crate) fn new(
+        sender: Sender,
+        accumulator: Arc<Accumulator>,
+        bells: Arc<Bells>,
+        network: Network,
+        runtime: Handle,
+    ) -> Self {
+        Self {
+            sender: Mutex::new(sender),
+            accumulator,
+            bells,
+            network,
+            lines: Mutex::default(),
+            status: watch::Sender::new(Status::Starting),
+            is_ending: AtomicBool::new(false),
+            give_up: Mutex::default(),
+            runtime,
+        }
+    }
+
+    /// Does something with the sender, and then what the sender wants done because of it.
+    ///
+    /// Whoever changes the sender may have changed what other tasks have to do: they are rung.
+    pub(crate) fn visit<T>(self: &Arc<Self>, act: impl FnOnce(&mut Sender, Instant) -> T) -> T {
+        let (result, timeout) = self.enter(act);
+        if self.is_ending.load(Ordering::Relaxed) {
+            // This may have been the last thing that the end waits for.
+            self.bells.control.ring();
+        } else if let Some(timeout) = timeout {
+            self.bells.control.ring_by(timeout);
+        }
+        result
+    }
+
+    /// A visit by the control task, which needs no ring: also says when the sender wants it back.
+    ///
+    /// Wakers and callbacks run after the lock is let go.
+    pub(crate) fn enter<T>(
+        self: &Arc<Self>,
+        act: impl FnOnce(&mut Sender, Instant) -> T,
+    ) -> (T, Option<Instant>) {
+        let mut sender = self.sender();
+        // Read under the lock, so that no later visit has an earlier time.
+        let now = Instant::now();
+        let result = act(&mut sender, now);
+        while let Some(action) = sender.poll_action(now) {
+            self.perform(action);
+        }
+        while let Some(connection) = sender.poll_wake(now) {
+            self.ring(connection);
+        }
+        // A wake-up may have made the sender want a connection.
+        while let Some(action) = sender.poll_action(now) {
+            self.perform(action);
+        }
+        while let Some(event) = sender.poll_event() {
+            self.tell(event);
+        }
+        let timeout = sender.poll_timeout();
+        let bin = sender.take_bin();
+        drop(sender);
+        drop(bin);
+        (result, timeout)
+    }
+
+    /// Asks the sender something that changes nothing.
+    pub(crate) fn ask<T>(&self, question: impl FnOnce(&Sender) -> T) -> T {
+        question(&self.sender())
+    }
+
+    /// Takes no more records; sends those there are until `deadline`, and then fails the rest.
+    ///
+    /// Of several deadlines the earliest counts.
+    pub(crate) fn end(self: &Arc<Self>, deadline: Option<Instant>) {
+        {
+            let mut give_up = self.give_up.lock().unwrap_or_else(PoisonError::into_inner);
+            *give_up = [*give_up, deadline].into_iter().flatten().min();
+        }
+        if !self.is_ending.swap(true, Ordering::SeqCst) {
+            self.accumulator.close(CloseReason::Closed, &mut Bin::new());
+            self.visit(Sender::close);
+        }
+        self.bells.control.ring();
+    }
+
+    /// Whether the end was asked for, and until when what is left may be sent.
+    pub(crate) fn ending(&self) -> Option<Option<Instant>> {
+        let is_ending = self.is_ending.load(Ordering::SeqCst);
+        is_ending.then(|| *self.give_up.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Fails what is not delivered and closes everything. Later calls change nothing.
+    pub(crate) fn abort(self: &Arc<Self>) {
+        self.is_ending.store(true, Ordering::SeqCst);
+        self.accumulator
+            .close(CloseReason::Aborted, &mut Bin::new());
+        let lost = self.visit(|sender, now| {
+            let before = sender.counters().records_failed;
+            sender.abort(now);
+            sender.counters().records_failed - before
+        });
+        self.status.send_if_modified(|status| {
+            let first = !matches!(status, Status::Ended(_));
+            if first {
+                *status = Status::Ended(Report { lost });
+            }
+            first
+        });
+    }
+
+    fn sender(&self) -> MutexGuard<'_, Sender> {
+        // After a panic under the lock the sender is only asked to give everything up.
+        self.sender.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs under the sender's lock, so that orders about one connection keep their order.
+    fn perform(self: &Arc<Self>, action: Action) {
+        match action {
+            Action::Connect {
+                connection,
+                address,
+                timeout,
+            } => {
+                let line = Arc::new(Line {
+                    bell: self.bells.hang(),
+                    hang_up: AtomicBool::new(false),
+                });
+                self.lines().insert(connection, Arc::clone(&line));
+                self.runtime.spawn(connection::run(
+                    Arc::clone(self),
+                    line,
+                    connection,
+                    address,
+                    timeout,
+                ));
+            }
+            Action::Close { connection, reason } => {
+                tracing::debug!(connection = connection.0, %reason, "closing");
+                if let Some(line) = self.lines().remove(&connection) {
+                    line.hang_up.store(true, Ordering::SeqCst);
+                    line.bell.call();
+                }
+            }
+            Action::Transmit { connection } => self.ring(connection),
+            _ => {}
+        }
+    }
+
+    fn ring(&self, connection: ConnectionId) {
+        if let Some(line) = self.lines().get(&connection) {
+            line.bell.ring();
+        }
+    }
+
+    fn tell(&self, event: Event) {
+        match event {
+            Event::Connected => {
+                self.status.send_replace(Status::Connected);
+            }
+            Event::Unreachable(servers) => {
+                for server in &servers {
+                    tracing::warn!("bootstrap server {server}");
+                }
+                self.status
+                    .send_replace(Status::Unreachable(servers.into()));
+            }
+            Event::AdvertisedUnreachable { explanation, .. } => tracing::warn!("{explanation}"),
+            _ => {}
+        }
+    }
+
+    /// The task of `connection` has ended.
+    pub(crate) fn forget(&self, connection: ConnectionId) {
+        self.lines().remove(&connection);
+    }
+
+    fn lines(&self) -> MutexGuard<'_, BTreeMap<ConnectionId, Arc<Line>>> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
