@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use bytes::Bytes;
-use milena_record::{Header, HeaderList, HeadersRef, RecordRef};
+use milena_record::{Header, HeaderList, HeadersRef};
 
 /// A record and the topic it goes to.
 ///
@@ -213,17 +213,11 @@ impl<'a> Message<'a> {
         self
     }
 
-    /// What the accumulator encodes; `now_ms` is the time of a record that brings none.
     #[inline]
-    pub(crate) fn borrowed(&self, now_ms: impl FnOnce() -> i64) -> RecordRef<'_> {
-        RecordRef {
-            timestamp: self.timestamp.unwrap_or_else(now_ms),
-            key: self.key_bytes(),
-            value: self.value_bytes(),
-            headers: match &self.headers {
-                Headers::Slice(slice) => HeadersRef::slice(slice),
-                list @ Headers::List(_) => HeadersRef::list(list),
-            },
+    pub(crate) fn headers_ref(&self) -> HeadersRef<'_> {
+        match &self.headers {
+            Headers::Slice(slice) => HeadersRef::slice(slice),
+            list @ Headers::List(_) => HeadersRef::list(list),
         }
     }
 }

@@ -1,40 +1,15 @@
 //! What a producer can be told: one struct, set by typed methods or by Kafka's property names.
 
-mod address;
 mod error;
 mod properties;
 mod settle;
 
 use std::time::Duration;
 
-pub use address::Address;
 pub use error::ConfigError;
 pub(crate) use settle::Settings;
 
-use crate::Compression;
-
-/// How many replicas must have a record before the broker acknowledges it (`acks`)
-#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
-pub enum Acks {
-    /// All in-sync replicas: the default, and what idempotence needs
-    #[default]
-    All,
-    /// The leader alone: a record acknowledged is lost if its leader dies before others copied it
-    Leader,
-    /// Nobody: a delivery resolves when its bytes were handed to the socket, without an offset
-    None,
-}
-
-impl Acks {
-    /// The number on the wire: -1, 1 or 0
-    pub const fn wire(self) -> i16 {
-        match self {
-            Self::All => -1,
-            Self::Leader => 1,
-            Self::None => 0,
-        }
-    }
-}
+use crate::{Acks, Compression};
 
 /// What to do when none of the known brokers can be used any more (`metadata.recovery.strategy`)
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
@@ -184,7 +159,7 @@ impl ProducerConfig {
     #[doc(alias = "bootstrap.servers")]
     #[doc(alias = "metadata.broker.list")]
     pub fn bootstrap_servers(mut self, servers: impl AsRef<str>) -> Self {
-        self.bootstrap_servers = address::split_list(servers.as_ref());
+        self.bootstrap_servers = split_list(servers.as_ref());
         self
     }
 
@@ -470,4 +445,14 @@ impl ProducerConfig {
         self.rebootstrap_trigger = time;
         self
     }
+}
+
+/// Splits a list at its commas, as Kafka's lists are: white space around elements is dropped.
+///
+/// Empty elements are kept, so that whoever checks the list can refuse them.
+fn split_list(text: &str) -> Vec<String> {
+    if text.trim().is_empty() {
+        return Vec::new();
+    }
+    text.split(',').map(|part| part.trim().to_owned()).collect()
 }

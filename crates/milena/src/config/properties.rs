@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::{Acks, ConfigError, MetadataRecovery, ProducerConfig, address};
-use crate::Compression;
+use super::{ConfigError, MetadataRecovery, ProducerConfig, split_list};
+use crate::{Acks, Compression};
 
 impl ProducerConfig {
     /// Reads a configuration from property names and values
@@ -68,7 +68,7 @@ impl Reader {
         match key {
             "acks" => config.acks = Some(value.acks()?),
             "batch.size" => config.batch_size = value.size()?,
-            "bootstrap.servers" => config.bootstrap_servers = address::split_list(value.text),
+            "bootstrap.servers" => config.bootstrap_servers = split_list(value.text),
             "buffer.memory" => config.buffer_memory = value.memory()?,
             "client.id" => config.client_id = Some(value.text.to_owned()),
             "compression.gzip.level"

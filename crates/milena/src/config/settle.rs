@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use super::{Acks, Address, ConfigError, MetadataRecovery, ProducerConfig};
+use milena_tokio::client::{Address, BadAddress};
+
+use super::{ConfigError, MetadataRecovery, ProducerConfig};
+use crate::Acks;
 
 /// A configuration that was checked: every default filled in, every rule kept
 #[derive(Clone, Debug)]
@@ -143,14 +146,13 @@ impl ProducerConfig {
         }
         let mut addresses = Vec::with_capacity(self.bootstrap_servers.len());
         for server in &self.bootstrap_servers {
-            let address = Address::parse(server).ok_or_else(|| {
-                invalid(
-                    key,
-                    server,
-                    "each server must be host:port, with a port up to 65535",
-                )
-            })?;
-            if addresses.contains(&address) {
+            let address: Address = server
+                .parse()
+                .map_err(|why: BadAddress| invalid(key, server, &why.to_string()))?;
+            if addresses
+                .iter()
+                .any(|other: &Address| other.is_same(&address))
+            {
                 tracing::warn!(%address, "listed twice in bootstrap.servers, used once");
             } else {
                 addresses.push(address);
@@ -283,7 +285,7 @@ mod tests {
     fn the_defaults_are_the_java_clients() {
         let settings = config().settle().unwrap();
         assert!(settings.idempotence);
-        assert_eq!(settings.acks.wire(), -1);
+        assert_eq!(settings.acks.code(), -1);
         assert_eq!(settings.retries, 2_147_483_647);
         assert_eq!(settings.delivery_timeout, Duration::from_secs(120));
         assert_eq!(

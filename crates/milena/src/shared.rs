@@ -1,0 +1,286 @@
+//! What all handles of a producer share, and the way of a record into it.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Waker};
+use std::time::{Duration, Instant};
+
+use milena_accumulator::{
+    Accumulator, Appended, AsRecord, Clock, Deliveries, Refused, Room, Target, Topic, TopicError,
+    Value, WaitTopic, Want,
+};
+use milena_tokio::{Driver, SystemClock};
+
+use crate::error::{self, SendError, SendManyError};
+use crate::record::Message;
+
+/// The running producer. When the last handle goes, what was accepted is still sent.
+pub(crate) struct Shared {
+    pub(crate) accumulator: Arc<Accumulator>,
+    pub(crate) driver: Driver,
+    pub(crate) max_block: Duration,
+    pub(crate) client_id: String,
+    /// Topics that callers who do not wait asked for.
+    asked: Mutex<Vec<(Arc<str>, WaitTopic)>>,
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.driver.end(None);
+    }
+}
+
+impl Shared {
+    pub(crate) fn new(
+        accumulator: Arc<Accumulator>,
+        driver: Driver,
+        max_block: Duration,
+        client_id: String,
+    ) -> Self {
+        Self {
+            accumulator,
+            driver,
+            max_block,
+            client_id,
+            asked: Mutex::default(),
+        }
+    }
+
+    /// The only thing that happens to nearly every record. Never waits.
+    #[inline]
+    pub(crate) fn append(
+        &self,
+        topic: &Topic,
+        message: &Message<'_>,
+        want: Want<'_>,
+        room: Option<Room>,
+    ) -> Result<Appended, Refused> {
+        let record = message.record();
+        self.accumulator
+            .append(&SystemClock, topic, message.target(), &record, want, room)
+    }
+
+    /// Waits for the topic and for memory as long as `max.block.ms` allows, and appends.
+    pub(crate) async fn append_waiting(
+        &self,
+        name: &str,
+        mut topic: Option<Arc<Topic>>,
+        message: &Message<'_>,
+        callback: &mut Wanted,
+    ) -> Result<Appended, SendError> {
+        message.check()?;
+        let deadline = self.deadline();
+        let (mut room, mut partition) = (None, None);
+        loop {
+            let found = match topic.take() {
+                Some(topic) => topic,
+                None => self.wait_topic(name, partition, deadline).await?,
+            };
+            match self.append(&found, message, callback.want(), room.take()) {
+                Ok(appended) => return Ok(appended),
+                Err(Refused::Full { bytes }) => {
+                    room = Some(self.wait_room(bytes, deadline).await?);
+                    topic = Some(found);
+                }
+                Err(Refused::NoSuchPartition {
+                    partition: wanted, ..
+                }) => partition = Some(wanted),
+                Err(refused) => return Err(SendError::refused(refused, found.shared_name())),
+            }
+        }
+    }
+
+    /// Appends all of `records`, waiting where needed; `deliveries` gets one entry for each.
+    pub(crate) async fn append_many_waiting<R: AsRecord>(
+        &self,
+        name: &str,
+        mut topic: Option<Arc<Topic>>,
+        records: &[R],
+        deliveries: &mut Deliveries,
+    ) -> Result<(), SendError> {
+        let deadline = self.deadline();
+        let (mut room, mut partition, mut done) = (None, None, 0);
+        while done < records.len() {
+            let found = match topic.take() {
+                Some(topic) => topic,
+                None => self.wait_topic(name, partition, deadline).await?,
+            };
+            let rest = &records[done..];
+            let (more, refused) = self.accumulator.append_many(
+                &SystemClock,
+                &found,
+                rest,
+                Some(deliveries),
+                room.take(),
+            );
+            done += more;
+            match refused {
+                None => {}
+                Some(Refused::Full { bytes }) => {
+                    room = Some(self.wait_room(bytes, deadline).await?);
+                    topic = Some(found);
+                }
+                Some(Refused::NoSuchPartition {
+                    partition: wanted, ..
+                }) => partition = Some(wanted),
+                Some(refused) => return Err(SendError::refused(refused, found.shared_name())),
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn wait_topic(
+        &self,
+        name: &str,
+        partition: Option<i32>,
+        deadline: Instant,
+    ) -> Result<Arc<Topic>, SendError> {
+        let waited = self
+            .accumulator
+            .wait_topic(SystemClock.now(), name, partition, deadline)
+            .await;
+        waited.map_err(|error| match (error, self.driver.unreachable()) {
+            // The topic is not to blame when nobody could be asked.
+            (TopicError::TimedOut { cause: None, .. }, Some(servers)) => {
+                error::unreachable(name, servers)
+            }
+            (error, _) => error.into(),
+        })
+    }
+
+    async fn wait_room(&self, bytes: usize, deadline: Instant) -> Result<Room, SendError> {
+        let waited = self
+            .accumulator
+            .wait_room(SystemClock.now(), bytes, deadline)
+            .await;
+        waited.map_err(|error| SendError::room(error, bytes))
+    }
+
+    /// Has the topic looked up, for a caller who does not wait for it.
+    pub(crate) fn ask_for(&self, name: &str) -> SendError {
+        if let Some(reason) = self.accumulator.closed() {
+            return SendError::Closed(reason);
+        }
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut answer = None;
+        let mut still_open = |(topic, wait): &mut (Arc<str>, WaitTopic)| {
+            let polled = Pin::new(wait).poll(&mut Context::from_waker(Waker::noop()));
+            match polled {
+                std::task::Poll::Pending => true,
+                std::task::Poll::Ready(Err(error)) if **topic == *name => {
+                    answer = Some(error);
+                    false
+                }
+                std::task::Poll::Ready(_) => false,
+            }
+        };
+        asked.retain_mut(&mut still_open);
+        if let Some(error) = answer {
+            return error.into();
+        }
+        let name: Arc<str> = name.into();
+        if !asked.iter().any(|(topic, _)| *topic == name) {
+            let wait = self
+                .accumulator
+                .wait_topic(SystemClock.now(), &name, None, self.deadline());
+            asked.push((Arc::clone(&name), wait));
+        }
+        SendError::UnknownYet { topic: name }
+    }
+
+    /// When a call that begins to wait now has to give up.
+    pub(crate) fn deadline(&self) -> Instant {
+        let now = SystemClock.now();
+        let century = Duration::from_secs(100 * 365 * 86_400);
+        now + self.max_block.min(century)
+    }
+}
+
+/// What is wanted of an accepted record; a callback stays here until it is.
+pub(crate) enum Wanted {
+    Nothing,
+    Delivery,
+    Callback(Option<milena_accumulator::Callback>),
+}
+
+impl Wanted {
+    #[inline]
+    pub(crate) fn want(&mut self) -> Want<'_> {
+        match self {
+            Self::Nothing => Want::Nothing,
+            Self::Delivery => Want::Delivery,
+            Self::Callback(callback) => Want::Callback(callback),
+        }
+    }
+}
+
+impl Message<'_> {
+    #[inline]
+    fn record(&self) -> milena_accumulator::Record<'_> {
+        milena_accumulator::Record {
+            timestamp: self.timestamp,
+            key: self.key_bytes(),
+            value: match &self.value {
+                None => Value::Null,
+                Some(value) => match value.shared() {
+                    Some(shared) => Value::Shared(shared),
+                    None => Value::Borrowed(value),
+                },
+            },
+            headers: self.headers_ref(),
+        }
+    }
+
+    #[inline]
+    fn target(&self) -> Target {
+        match self.partition {
+            Some(partition) => Target::Partition(partition),
+            None => Target::Any,
+        }
+    }
+
+    /// What Kafka's own record refuses when it is made.
+    #[inline]
+    pub(crate) fn check(&self) -> Result<(), SendError> {
+        if self.partition.is_some_and(|partition| partition < 0) {
+            return Err(SendError::Invalid(
+                "the partition of a record must not be negative",
+            ));
+        }
+        if self.timestamp.is_some_and(|timestamp| timestamp < 0) {
+            return Err(SendError::Invalid(
+                "the timestamp of a record must not be negative",
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl AsRecord for Message<'_> {
+    fn record(&self) -> milena_accumulator::Record<'_> {
+        Message::record(self)
+    }
+
+    fn target(&self) -> Target {
+        Message::target(self)
+    }
+}
+
+impl AsRecord for crate::Record<'_> {
+    fn record(&self) -> milena_accumulator::Record<'_> {
+        self.message.record()
+    }
+
+    fn target(&self) -> Target {
+        self.message.target()
+    }
+}
+
+pub(crate) fn many_failed(reason: SendError, deliveries: Deliveries) -> SendManyError {
+    SendManyError {
+        reason,
+        accepted: deliveries.len(),
+        deliveries,
+    }
+}
