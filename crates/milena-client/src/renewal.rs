@@ -181,7 +181,7 @@ impl TopicMetadata {
             };
             let old = self.partitions.get_mut(at);
             let known = old.as_ref().map_or(-1, |old| old.leader_epoch);
-            applied.learned |= epoch < 0 || epoch > known || (recreated && epoch >= 0);
+            applied.learned |= epoch < 0 || epoch > known || recreated;
             if epoch >= 0 && epoch < known && !recreated {
                 continue;
             }

@@ -43,6 +43,10 @@ struct Chaos {
 }
 
 impl Chaos {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "virtual time has to begin somewhere"
+    )]
     fn new(seed: u64) -> Self {
         let now = Instant::now();
         let mut config = Config::new(vec![

@@ -36,11 +36,13 @@ impl Net {
     }
 
     fn updates(&self) -> Vec<&MetadataUpdate> {
-        let update = |event| match event {
-            &Event::Metadata(ref update) => Some(update),
-            _ => None,
-        };
-        self.events.iter().filter_map(update).collect()
+        let mut updates = Vec::new();
+        for event in &self.events {
+            if let Event::Metadata(update) = event {
+                updates.push(update);
+            }
+        }
+        updates
     }
 
     fn asked_at(&self) -> Vec<Duration> {
@@ -53,11 +55,13 @@ impl Net {
     }
 
     fn topic_errors(&self) -> Vec<(&str, ErrorCode)> {
-        let error = |event| match event {
-            &Event::TopicError { ref topic, error } => Some((&**topic, error)),
-            _ => None,
-        };
-        self.events.iter().filter_map(error).collect()
+        let mut errors = Vec::new();
+        for event in &self.events {
+            if let Event::TopicError { topic, error } = event {
+                errors.push((&**topic, *error));
+            }
+        }
+        errors
     }
 }
 

@@ -1,7 +1,7 @@
 //! How connections end, and what follows from it.
 use std::time::Instant;
 
-use tracing::{debug, info, warn};
+use tracing::{debug, info};
 
 use super::Client;
 use crate::connection::{Connection, Request, State};
@@ -206,7 +206,7 @@ impl<R> Client<R> {
             (&lost.reason, reached, &self.bootstrap.reached)
             && !bootstrap.is_same(&advertised)
         {
-            warn!(node = id.0, %advertised, %bootstrap, %failure, "an advertised address cannot be reached");
+            debug!(node = id.0, %advertised, %bootstrap, %failure, "an advertised address cannot be reached");
             let (bootstrap, failure) = (bootstrap.clone(), failure.clone());
             self.events.push_back(Event::AdvertisedUnreachable {
                 node: id,

@@ -112,6 +112,10 @@ impl Net {
         Self::seeded(config, 1)
     }
 
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "virtual time has to begin somewhere"
+    )]
     pub fn seeded(config: Config, seed: u64) -> Self {
         let start = Instant::now();
         Self {
@@ -446,11 +450,13 @@ impl Net {
     }
 
     pub fn exhausted(&self) -> Vec<&[Unreachable]> {
-        let servers = |event| match event {
-            &Event::Exhausted(ref servers) => Some(servers.as_slice()),
-            _ => None,
-        };
-        self.events.iter().filter_map(servers).collect()
+        let mut reports = Vec::new();
+        for event in &self.events {
+            if let Event::Exhausted(servers) = event {
+                reports.push(servers.as_slice());
+            }
+        }
+        reports
     }
 
     pub fn lost(&self) -> Vec<(u32, milena_client::LostReason, bool)> {
