@@ -17,8 +17,8 @@ pub(crate) struct Checks<'a> {
     pub(crate) now: i64,
 }
 
-/// A record that does not fit into this much memory decompressed is refused.
-const DECOMPRESSED_LIMIT: usize = 100 << 20;
+/// A batch that does not fit into this much memory decompressed is refused.
+const DECOMPRESSED_LIMIT: usize = 32 << 20;
 
 /// The smallest length that the first batch may say it has: the header of the oldest format.
 const SMALLEST_BATCH: i32 = 14;
@@ -62,24 +62,28 @@ impl Checks<'_> {
         }
         let corrupt = |_| Refusal::new(ErrorCode::CORRUPT_MESSAGE);
         let header = BatchHeader::decode(batch).map_err(corrupt)?;
-        let view = if self.crc || self.records || self.topic.compact {
-            let view = milena_record::batches(batch).next();
-            let view = view
-                .ok_or_else(|| Refusal::new(ErrorCode::CORRUPT_MESSAGE))?
-                .map_err(corrupt)?;
-            if self.crc {
-                view.verify_crc().map_err(corrupt)?;
-            }
-            Some(view)
-        } else {
-            None
-        };
+        let looked_into = self.looks_into_batches() || header.attributes.is_log_append_time();
+        if !self.crc && !looked_into {
+            return self.header(&header).map(|()| header);
+        }
+        let (view, _) = BatchView::split_first(batch).map_err(corrupt)?;
+        if self.crc {
+            view.verify_crc().map_err(corrupt)?;
+        }
         self.header(&header)?;
-        match view {
-            Some(view) if self.records || self.topic.compact => self.each_record(&view)?,
-            _ => {}
+        if looked_into {
+            self.each_record(&view)?;
         }
         Ok(header)
+    }
+
+    /// Whether every record is read, which costs time.
+    fn looks_into_batches(&self) -> bool {
+        let limits = [
+            self.topic.timestamp_after_max_ms,
+            self.topic.timestamp_before_max_ms,
+        ];
+        self.records || self.topic.compact || limits != [i64::MAX; 2]
     }
 
     fn header(&self, header: &BatchHeader) -> Result<(), Refusal> {
@@ -99,15 +103,6 @@ impl Checks<'_> {
                 "a batch with a producer id must have a sequence number",
             ));
         }
-        let late =
-            header.max_timestamp.saturating_sub(self.now) > self.topic.timestamp_after_max_ms;
-        let late = late && !self.topic.log_append_time;
-        if late || header.attributes.is_log_append_time() {
-            return Err(Refusal::because(
-                ErrorCode::INVALID_TIMESTAMP,
-                "a timestamp is too far in the future, or not the producer's",
-            ));
-        }
         Ok(())
     }
 
@@ -115,24 +110,44 @@ impl Checks<'_> {
         let records = batch
             .records(DECOMPRESSED_LIMIT)
             .map_err(|error| match error {
-                BatchError::UnknownCodec(_) => Refusal::new(ErrorCode::UNKNOWN_SERVER_ERROR),
-                _ => Refusal::new(ErrorCode::CORRUPT_MESSAGE),
+                BatchError::RecordCount { .. } => invalid("a batch has another number of records"),
+                // What a codec does not understand is not foreseen by Kafka either.
+                _ => Refusal::new(ErrorCode::UNKNOWN_SERVER_ERROR),
             })?;
         let mut keyless = Vec::new();
+        let mut untimely = Vec::new();
         for (index, record) in (0..).zip(&records) {
             let record = record.map_err(|_| invalid("a record of the batch is not well-formed"))?;
             if self.topic.compact && record.key.is_none() {
-                keyless.push((index, Some("a compacted topic needs keys".to_owned())));
+                keyless.push((index, Some("a compacted topic needs keys".into())));
+            } else if !self.is_timely(record.timestamp, batch) {
+                untimely.push((index, Some("the timestamp is out of bounds".into())));
             }
         }
-        if keyless.is_empty() {
-            return Ok(());
-        }
+        let code = match (untimely.is_empty(), keyless.is_empty()) {
+            (true, true) => return Ok(()),
+            (true, false) => ErrorCode::INVALID_RECORD,
+            (false, _) => ErrorCode::INVALID_TIMESTAMP,
+        };
+        keyless.append(&mut untimely);
+        keyless.sort_unstable();
         let message = "one or more records were rejected";
         Err(Refusal {
             records: keyless,
-            ..invalid(message)
+            ..Refusal::because(code, message)
         })
+    }
+
+    fn is_timely(&self, timestamp: i64, batch: &BatchView<'_>) -> bool {
+        // Only a broker may say that the timestamps are a broker's.
+        if batch.header().attributes.is_log_append_time() {
+            return false;
+        }
+        let ahead = timestamp.saturating_sub(self.now);
+        timestamp == -1
+            || self.topic.log_append_time
+            || (ahead <= self.topic.timestamp_after_max_ms
+                && -ahead.max(-i64::MAX) <= self.topic.timestamp_before_max_ms)
     }
 }
 

@@ -14,7 +14,7 @@ pub(crate) struct Refusal {
     /// Why, in words.
     pub(crate) message: Option<Cow<'static, str>>,
     /// Single records that are to blame (KIP-467).
-    pub(crate) records: Vec<(i32, Option<String>)>,
+    pub(crate) records: Vec<(i32, Option<Cow<'static, str>>)>,
 }
 
 impl Refusal {

@@ -22,6 +22,9 @@ pub struct TopicConfig {
     ///
     /// Without limit by default; Kafka's default is an hour, which a test under virtual time could not keep.
     pub timestamp_after_max_ms: i64,
+    /// How far in the past a record's timestamp may be, in milliseconds (`message.timestamp.before.max.ms`). Without
+    /// limit by default.
+    pub timestamp_before_max_ms: i64,
     /// Whether batches are counted and dropped instead of kept (`milena.discard`): for benchmarks. Off by default.
     pub discard: bool,
     /// Properties that have no effect, but are shown by DescribeConfigs.
@@ -37,15 +40,65 @@ impl Default for TopicConfig {
             replication_factor: 3,
             compact: false,
             timestamp_after_max_ms: i64::MAX,
+            timestamp_before_max_ms: i64::MAX,
             discard: false,
             others: BTreeMap::new(),
         }
     }
 }
 
-/// A property of a topic that cannot have this value.
+/// What values a property has that is not modelled.
+#[derive(Clone, Copy)]
+enum Kind {
+    Number,
+    Switch,
+    Text,
+}
+
+impl Kind {
+    fn accepts(self, value: &str) -> bool {
+        match self {
+            Self::Number => value.parse::<f64>().is_ok(),
+            Self::Switch => matches!(value, "true" | "false"),
+            Self::Text => true,
+        }
+    }
+}
+
+/// The properties of topics that Kafka has and the model does without.
+const OTHERS: &[(&str, Kind)] = &[
+    ("compression.gzip.level", Kind::Number),
+    ("compression.lz4.level", Kind::Number),
+    ("compression.type", Kind::Text),
+    ("compression.zstd.level", Kind::Number),
+    ("delete.retention.ms", Kind::Number),
+    ("file.delete.delay.ms", Kind::Number),
+    ("flush.messages", Kind::Number),
+    ("flush.ms", Kind::Number),
+    ("follower.replication.throttled.replicas", Kind::Text),
+    ("index.interval.bytes", Kind::Number),
+    ("leader.replication.throttled.replicas", Kind::Text),
+    ("local.retention.bytes", Kind::Number),
+    ("local.retention.ms", Kind::Number),
+    ("max.compaction.lag.ms", Kind::Number),
+    ("min.cleanable.dirty.ratio", Kind::Number),
+    ("min.compaction.lag.ms", Kind::Number),
+    ("preallocate", Kind::Switch),
+    ("remote.log.copy.disable", Kind::Switch),
+    ("remote.log.delete.on.disable", Kind::Switch),
+    ("remote.storage.enable", Kind::Switch),
+    ("retention.bytes", Kind::Number),
+    ("retention.ms", Kind::Number),
+    ("segment.bytes", Kind::Number),
+    ("segment.index.bytes", Kind::Number),
+    ("segment.jitter.ms", Kind::Number),
+    ("segment.ms", Kind::Number),
+    ("unclean.leader.election.enable", Kind::Switch),
+];
+
+/// A property that topics do not have, or that cannot have this value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("topic property {name} cannot be {value:?}")]
+#[error("no topic property {name} can be {value:?}: see topic configs in Kafka's documentation")]
 pub struct InvalidProperty {
     /// Its name.
     pub name: String,
@@ -57,7 +110,7 @@ impl TopicConfig {
     /// Sets a property by its name in Kafka. One that is not modelled is remembered and has no effect.
     ///
     /// # Errors
-    /// A modelled property does not understand the value.
+    /// Kafka has no such property, or it cannot have this value.
     pub fn set(&mut self, name: &str, value: &str) -> Result<(), InvalidProperty> {
         let invalid = || InvalidProperty {
             name: name.to_owned(),
@@ -80,7 +133,14 @@ impl TopicConfig {
                 self.timestamp_after_max_ms = value.parse().map_err(|_| invalid())?;
             }
             "milena.discard" => self.discard = value.parse().map_err(|_| invalid())?,
+            "message.timestamp.before.max.ms" => {
+                self.timestamp_before_max_ms = value.parse().map_err(|_| invalid())?;
+            }
             _ => {
+                let known = OTHERS.iter().find(|(other, _)| *other == name);
+                if !known.is_some_and(|(_, kind)| kind.accepts(value)) {
+                    return Err(invalid());
+                }
                 self.others.insert(name.to_owned(), value.to_owned());
             }
         }
@@ -107,6 +167,11 @@ impl TopicConfig {
                 "message.timestamp.after.max.ms".into(),
                 self.timestamp_after_max_ms.to_string(),
                 self.timestamp_after_max_ms != default.timestamp_after_max_ms,
+            ),
+            (
+                "message.timestamp.before.max.ms".into(),
+                self.timestamp_before_max_ms.to_string(),
+                self.timestamp_before_max_ms != default.timestamp_before_max_ms,
             ),
             (
                 "message.timestamp.type".into(),
@@ -161,6 +226,8 @@ mod tests {
                 .contains(&("segment.bytes".into(), "7".into(), true))
         );
         assert!(config.set("max.message.bytes", "lots").is_err());
+        assert!(config.set("retention.ms", "soon").is_err());
+        assert!(config.set("no.such.thing", "1").is_err());
     }
 
     #[test]

@@ -176,9 +176,10 @@ mod producing {
     #[test]
     fn the_header_of_a_batch_is_checked() {
         let mut cluster = cluster(1);
-        let good = BatchHeader::decode(&batch(NOBODY, &["a"])).expect("a header");
+        let bytes = batch(NOBODY, &["a"]);
+        let good = BatchHeader::decode(&bytes).expect("a header");
         let mut code = |header: BatchHeader| {
-            let body: &[u8] = b"x";
+            let body = &bytes[BatchHeader::LEN..];
             code_of(&mut cluster, &[&header.encode([body])[..], body].concat())
         };
         let invalid = ErrorCode::INVALID_RECORD;
@@ -248,6 +249,37 @@ mod producing {
             .collect();
         assert_eq!(named, [0, 1]);
         assert!(partition.error_message.is_some());
+    }
+
+    #[test]
+    fn timestamps_out_of_bounds_are_named() {
+        let mut cluster = cluster(1);
+        // The records are of 50 ms, the cluster's clock says 1000.
+        for (before, after, code) in [
+            (950, i64::MAX, ErrorCode::NONE),
+            (949, i64::MAX, ErrorCode::INVALID_TIMESTAMP),
+            (i64::MAX, 0, ErrorCode::NONE),
+            (0, i64::MAX, ErrorCode::INVALID_TIMESTAMP),
+        ] {
+            let config = TopicConfig {
+                timestamp_before_max_ms: before,
+                timestamp_after_max_ms: after,
+                ..TopicConfig::default()
+            };
+            let _ = cluster.apply(0, Change::DeleteTopic("bounds".into()));
+            cluster
+                .create_topic_with("bounds", 1, config)
+                .expect("a topic");
+            let two = batch(NOBODY, &["a", "b"]);
+            let frame = answer(&mut cluster, 1, &produce("bounds", Uuid::ZERO, 0, &two), 9);
+            let response = read::<ProduceRequest<'_>>(&frame, 9);
+            let partition = &response.responses[0].partition_responses[0];
+            assert_eq!(partition.error_code, code.0, "{before} {after}");
+            assert_eq!(
+                partition.record_errors.len(),
+                2 * usize::from(code != ErrorCode::NONE)
+            );
+        }
     }
 
     #[test]

@@ -19,7 +19,7 @@ const LARGEST_TIMESTAMP: i64 = -3;
 const EARLIEST_LOCAL: i64 = -4;
 
 /// A batch that does not fit into this much memory decompressed is found by its first offset only.
-const DECOMPRESSED_LIMIT: usize = 100 << 20;
+const DECOMPRESSED_LIMIT: usize = 32 << 20;
 
 /// Timestamp, offset and leader epoch; -1 each where there is none.
 type Found = (i64, i64, i32);

@@ -1,5 +1,6 @@
 //! Produce: batches are checked, deduplicated and appended by the leaders of their partitions.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use milena_wire::api::produce::{
@@ -143,7 +144,10 @@ impl<'a> Leader<'a> {
         let result = match self.effects.error_for(name, Some(index)) {
             Some(Act::Error(code)) => Err(Refusal::new(*code)),
             Some(Act::RecordErrors(records)) => Err(Refusal {
-                records: records.clone(),
+                records: records
+                    .iter()
+                    .map(|(at, why)| (*at, why.clone().map(Cow::Owned)))
+                    .collect(),
                 ..Refusal::because(
                     ErrorCode::INVALID_RECORD,
                     "one or more records were rejected",
