@@ -5,6 +5,7 @@ pub mod cluster;
 pub mod dump;
 pub mod java;
 pub mod process;
+pub mod python;
 pub mod resolve;
 mod settings;
 

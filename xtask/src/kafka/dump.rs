@@ -3,7 +3,11 @@
 //! Every number is big-endian. A record is its partition (4 bytes), offset (8), timestamp (8), a byte that is 1 when
 //! the timestamp is the broker's, then key, value and headers. A length of -1 stands for null.
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::fs::File;
+use std::io::{self, BufReader, BufWriter, ErrorKind, Read, Write};
+use std::path::Path;
+
+use anyhow::Result;
 
 /// A record with where it lies.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,6 +26,25 @@ pub struct Record {
     pub value: Option<Vec<u8>>,
     /// The headers in order.
     pub headers: Vec<(String, Option<Vec<u8>>)>,
+}
+
+/// Writes a file of records.
+pub fn write_all(file: &Path, records: &[Record]) -> Result<()> {
+    let mut out = BufWriter::with_capacity(1 << 20, File::create(file)?);
+    for record in records {
+        write(&mut out, record)?;
+    }
+    Ok(out.flush()?)
+}
+
+/// Gives every record of a file to `see`, in order.
+pub fn for_each(file: &Path, mut see: impl FnMut(&Record) -> Result<()>) -> Result<()> {
+    let mut input = BufReader::with_capacity(1 << 20, File::open(file)?);
+    let mut record = Record::default();
+    while read(&mut input, &mut record)? {
+        see(&record)?;
+    }
+    Ok(())
 }
 
 /// Writes one record.

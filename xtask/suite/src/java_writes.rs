@@ -1,8 +1,5 @@
 //! What Java's producer writes, read by `milena-record` from what the broker serves.
 
-use std::fs::File;
-use std::io::{BufWriter, Write};
-
 use anyhow::{Context, Result, ensure};
 use milena_record::batches;
 use milena_wire::api::fetch;
@@ -15,7 +12,7 @@ use crate::cells::Cells;
 use crate::content::Shape;
 use crate::raw::Raw;
 
-const CODECS: &[&str] = &["none", "gzip", "snappy", "lz4", "zstd"];
+pub(crate) const CODECS: &[&str] = &["none", "gzip", "snappy", "lz4", "zstd"];
 
 /// A cell for each codec.
 pub(crate) fn run(cells: &mut Cells, cluster: &Cluster, helper: &mut Helper, replicas: i32) {
@@ -39,7 +36,7 @@ fn cell(cluster: &Cluster, helper: &mut Helper, replicas: i32, codec: &str) -> R
         .map(|index| shape.record(index, lengths[index as usize % lengths.len()]))
         .collect();
     let file = cluster.dir().join(format!("{topic}.dump"));
-    write(&file, &records)?;
+    dump::write_all(&file, &records)?;
     let compression = format!("compression.type={codec}");
     let places = helper.produce(
         &topic,
@@ -80,14 +77,6 @@ fn cell(cluster: &Cluster, helper: &mut Helper, replicas: i32, codec: &str) -> R
     std::fs::remove_file(file)?;
     helper.delete(&topic)?;
     Ok(format!("{} records in {batches} batches", read.len()))
-}
-
-fn write(file: &std::path::Path, records: &[Record]) -> Result<()> {
-    let mut out = BufWriter::new(File::create(file)?);
-    for record in records {
-        dump::write(&mut out, record)?;
-    }
-    Ok(out.flush()?)
 }
 
 /// All records of the only partition, by our own Fetch; and how many batches they lay in.

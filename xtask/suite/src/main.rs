@@ -11,6 +11,7 @@ mod cells;
 mod content;
 mod java_writes;
 mod model;
+mod others;
 mod raw;
 mod sequences;
 mod session;
@@ -27,7 +28,7 @@ use cells::Cells;
 use model::Model;
 
 /// The parts of the suite; `--only` names one.
-const PARTS: &[&str] = &["one", "three", "old"];
+const PARTS: &[&str] = &["one", "three", "old", "embedded"];
 
 fn main() -> ExitCode {
     match run() {
@@ -67,6 +68,9 @@ fn run() -> Result<bool> {
     }
     if wanted("old") {
         old(&mut cells)?;
+    }
+    if wanted("embedded") {
+        others::run(&mut cells)?;
     }
     Ok(cells.close())
 }

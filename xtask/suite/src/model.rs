@@ -10,8 +10,9 @@ pub(crate) struct Model(Server);
 impl Model {
     pub(crate) fn start(brokers: usize) -> Result<Self> {
         let mut topic = TopicConfig::default();
-        topic.min_insync_replicas = brokers.min(3).saturating_sub(1).max(1);
-        topic.timestamp_after_max_ms = 3_600_000;
+        let in_sync = brokers.min(3).saturating_sub(1).max(1);
+        topic.set("min.insync.replicas", &in_sync.to_string())?;
+        topic.set("message.timestamp.after.max.ms", "3600000")?;
         let config = ClusterConfig {
             brokers,
             auto_create: None,

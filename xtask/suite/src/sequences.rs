@@ -443,7 +443,7 @@ fn create_grow_delete(session: &mut Session, topic: &str) -> Result<()> {
     session.create("with spaces", 2, 1, &[])?;
     session.create("too-many-replicas", 1, 9, &[])?;
     session.create("no-partitions", 0, 1, &[])?;
-    session.create("bad-config", 1, 1, &[("retention.ms", "soon")])?;
+    session.create("bad-config", 1, 1, &[("max.message.bytes", "soon")])?;
     session.settle(topic, 2)?;
     session.grow(topic, 4)?;
     session.settle(topic, 4)?;
