@@ -15,9 +15,10 @@ use crate::flush::{Flush, Flushes};
 use crate::gate::{CloseReason, Gate};
 use crate::inbox::{Inbox, News};
 use crate::outcome::Verdict;
-use crate::pool::{Pool, WaitRoom};
+use crate::pool::Pool;
 use crate::queue::{Limits, Open};
 use crate::registry::{Registry, TopicError, WaitTopic};
+use crate::room::WaitRoom;
 use crate::sticky::{Latencies, Rules};
 use crate::topic::{Slot, Topic};
 

@@ -73,7 +73,7 @@ impl Body {
         };
         let memory = raw.memory.take().map(|Memory { pool, bytes: held }| {
             let keep = held.min(bytes.len());
-            pool.put_chunks(held - keep, mem::take(&mut raw.chunks), None);
+            pool.put_chunks(held - keep, mem::take(&mut raw.chunks));
             Memory { pool, bytes: keep }
         });
         Self(Arc::new(Inner {
@@ -128,7 +128,7 @@ impl fmt::Debug for Body {
 impl Drop for Inner {
     fn drop(&mut self) {
         if let Some(Memory { pool, bytes }) = self.memory.take() {
-            pool.put_chunks(bytes, mem::take(&mut self.chunks), None);
+            pool.put_chunks(bytes, mem::take(&mut self.chunks));
         }
     }
 }

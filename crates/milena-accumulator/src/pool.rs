@@ -1,17 +1,15 @@
 //! The memory of records: an exact budget, chunks that come back, and waiters served in order.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::fmt;
-use std::future::Future;
 use std::mem;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use crate::bin::Bin;
 use crate::gate::CloseReason;
+use crate::room::RoomError;
 
 /// Memory taken out of the budget: so many bytes, some of them as chunks that are ready to use. Plain data; whoever
 /// holds it gives it back.
@@ -43,29 +41,8 @@ impl Stock {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.bytes == 0 && self.list.is_none() && self.chunks() == 0
+        self.bytes == 0 && self.list.is_none() && self.one.is_none() && self.more.capacity() == 0
     }
-}
-
-/// Why memory was not granted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RoomError {
-    /// `max.block.ms` passed.
-    #[error(
-        "no memory became free within max.block.ms: raise buffer.memory or send less at a time"
-    )]
-    TimedOut,
-    /// More than `buffer.memory` in all.
-    #[error("{bytes} bytes are more than the whole buffer.memory of {total}")]
-    TooLarge {
-        /// What was asked for.
-        bytes: usize,
-        /// What there is.
-        total: usize,
-    },
-    /// The producer was closed.
-    #[error("the producer is closed ({0})")]
-    Closed(CloseReason),
 }
 
 /// The budget and the chunks. Its lock is a leaf: nothing else is taken inside.
@@ -74,6 +51,8 @@ pub(crate) struct Pool {
     total: usize,
     /// Capacity of the lists that batches keep their chunks in.
     list: usize,
+    /// How many such lists are kept: one for each full batch that there is memory for.
+    spare: usize,
     state: Mutex<State>,
     /// Waiters that are not served. Written under the lock, read without.
     waiting: AtomicUsize,
@@ -110,15 +89,13 @@ pub(crate) struct PoolSnapshot {
     pub(crate) exhausted: u64,
 }
 
-/// Lists of chunks that are kept for the next batches.
-const SPARE_LISTS: usize = 256;
-
 impl Pool {
     pub(crate) fn new(total: usize, chunk: usize, batch: usize) -> Self {
         Self {
             chunk,
             total,
             list: batch.div_ceil(chunk) + 2,
+            spare: (total / batch).clamp(16, 4096),
             state: Mutex::new(State {
                 available: total,
                 free: Vec::new(),
@@ -162,7 +139,7 @@ impl Pool {
         if !state.waiters.is_empty() || state.available < bytes {
             return None;
         }
-        let mut stock = state.grant(bytes, chunks, self.chunk);
+        let mut stock = state.grant(bytes, chunks, self);
         if list {
             stock.list = state.lists.pop();
         }
@@ -195,33 +172,36 @@ impl Pool {
     }
 
     /// Gives back what is left of a stock.
-    pub(crate) fn put(&self, mut stock: Stock) {
-        if stock.is_empty() {
-            return;
+    pub(crate) fn put(&self, stock: Stock) {
+        if !stock.is_empty() {
+            self.give_back(stock.bytes, stock.one, stock.more, stock.list);
         }
-        let mut chunks = mem::take(&mut stock.more);
-        chunks.extend(stock.one.take());
-        self.put_chunks(stock.bytes, chunks, stock.list);
     }
 
-    /// Gives `bytes` back to the budget, and the chunks that they were. Serves those who wait.
-    pub(crate) fn put_chunks(
-        &self,
-        bytes: usize,
-        mut chunks: Vec<Vec<u8>>,
-        list: Option<Vec<Vec<u8>>>,
-    ) {
+    /// Gives `bytes` back to the budget, and the chunks that they were.
+    pub(crate) fn put_chunks(&self, bytes: usize, mut chunks: Vec<Vec<u8>>) {
         // Exact allocations are not pooled; they end here, outside the lock.
         chunks.retain(|chunk| chunk.capacity() == self.chunk);
+        self.give_back(bytes, None, chunks, None);
+    }
+
+    /// Takes everything back, and serves those who wait.
+    fn give_back(
+        &self,
+        bytes: usize,
+        one: Option<Vec<u8>>,
+        mut more: Vec<Vec<u8>>,
+        list: Option<Vec<Vec<u8>>>,
+    ) {
         let mut state = self.lock();
         state.available += bytes;
         debug_assert!(state.available <= self.total);
-        for mut chunk in chunks.drain(..) {
+        for mut chunk in one.into_iter().chain(more.drain(..)) {
             chunk.clear();
             state.free.push(chunk);
         }
-        for list in [Some(chunks), list].into_iter().flatten() {
-            if list.capacity() >= self.list && state.lists.len() < SPARE_LISTS {
+        for list in [Some(more), list].into_iter().flatten() {
+            if list.capacity() >= self.list && state.lists.len() < self.spare {
                 state.lists.push(list);
             }
         }
@@ -243,7 +223,7 @@ impl Pool {
             if state.available < bytes {
                 break;
             }
-            let stock = state.grant(bytes, bytes / self.chunk, self.chunk);
+            let stock = state.grant(bytes, bytes / self.chunk, self);
             state.queue.pop_front();
             woken.extend(state.answer(id, Ok(stock)));
         }
@@ -304,7 +284,7 @@ impl Pool {
         }
     }
 
-    fn poll(&self, id: u64, cx: &mut Context<'_>) -> Poll<Result<Stock, RoomError>> {
+    pub(crate) fn poll(&self, id: u64, cx: &mut Context<'_>) -> Poll<Result<Stock, RoomError>> {
         let waker = cx.waker().clone();
         let mut state = self.lock();
         if let Some(answer) = state.answers.remove(&id) {
@@ -322,7 +302,7 @@ impl Pool {
     }
 
     /// Ends a wait, granted or not, and serves the next.
-    fn leave(&self, id: u64) {
+    pub(crate) fn leave(&self, id: u64) {
         let mut state = self.lock();
         let answer = state.answers.remove(&id);
         let waiter = state.remove(id);
@@ -385,14 +365,15 @@ impl Pool {
 }
 
 impl State {
-    fn grant(&mut self, bytes: usize, chunks: usize, chunk: usize) -> Stock {
+    fn grant(&mut self, bytes: usize, chunks: usize, pool: &Pool) -> Stock {
         self.available -= bytes;
         let mut stock = Stock {
             bytes,
             ..Stock::default()
         };
         if chunks > 1 {
-            stock.more = self.lists.pop().unwrap_or_default();
+            let list = self.lists.pop();
+            stock.more = list.unwrap_or_else(|| Vec::with_capacity(pool.list.max(chunks)));
         }
         for _ in 0..chunks {
             match self.free.pop() {
@@ -400,7 +381,7 @@ impl State {
                 None => break,
             }
         }
-        self.trim(chunk);
+        self.trim(pool.chunk);
         stock
     }
 
@@ -436,76 +417,4 @@ pub(crate) struct Joined {
     pub(crate) id: u64,
     pub(crate) first: bool,
     pub(crate) earliest: bool,
-}
-
-/// Memory granted to a waiter, to be used for one append. What is not used goes back when it is dropped.
-#[must_use = "memory is given back when this is dropped"]
-pub struct Room {
-    pub(crate) pool: Arc<Pool>,
-    pub(crate) stock: Stock,
-}
-
-impl Room {
-    /// Bytes granted.
-    pub fn bytes(&self) -> usize {
-        self.stock.bytes
-    }
-
-    pub(crate) fn into_stock(mut self) -> Stock {
-        mem::take(&mut self.stock)
-    }
-}
-
-impl Drop for Room {
-    #[cold]
-    #[inline(never)]
-    fn drop(&mut self) {
-        self.pool.put(mem::take(&mut self.stock));
-    }
-}
-
-impl fmt::Debug for Room {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Room({} bytes)", self.bytes())
-    }
-}
-
-/// Waits for memory, strictly first come, first served. In line from the moment it is made.
-///
-/// Cancel-safe: dropping it gives everything back, even what was granted already, and serves the next.
-#[must_use = "a place in line is lost when this is dropped"]
-pub struct WaitRoom {
-    pool: Arc<Pool>,
-    id: Option<u64>,
-}
-
-impl WaitRoom {
-    pub(crate) fn new(pool: &Arc<Pool>, id: u64) -> Self {
-        Self {
-            pool: Arc::clone(pool),
-            id: Some(id),
-        }
-    }
-}
-
-impl Future for WaitRoom {
-    type Output = Result<Room, RoomError>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Some(id) = self.id else {
-            return Poll::Pending;
-        };
-        let answer = std::task::ready!(self.pool.poll(id, cx));
-        self.id = None;
-        let pool = Arc::clone(&self.pool);
-        Poll::Ready(answer.map(|stock| Room { pool, stock }))
-    }
-}
-
-impl Drop for WaitRoom {
-    fn drop(&mut self) {
-        if let Some(id) = self.id.take() {
-            self.pool.leave(id);
-        }
-    }
 }

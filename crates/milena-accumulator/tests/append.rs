@@ -1,5 +1,7 @@
 //! Appending, taking, completing: one thread, everything in sight.
 
+#![allow(clippy::disallowed_methods)]
+
 mod common;
 
 use std::sync::{Arc, Mutex};

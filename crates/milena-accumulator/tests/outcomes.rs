@@ -1,5 +1,7 @@
 //! Deliveries, callbacks and flushes, through splits of splits.
 
+#![allow(clippy::disallowed_methods)]
+
 mod common;
 
 use std::sync::{Arc, Mutex};
@@ -163,7 +165,7 @@ fn runs_of_records_go_where_their_keys_say() {
         .map(|_| (random.below(300) as u16).to_be_bytes())
         .collect();
     let record = |key: &'static [u8; 2]| Record {
-        key: (key[1] % 7 != 0).then_some(&key[..]),
+        key: (!key[1].is_multiple_of(7)).then_some(&key[..]),
         ..value(key)
     };
     let keys: &'static [[u8; 2]] = keys.leak();
@@ -191,7 +193,7 @@ fn runs_of_records_go_where_their_keys_say() {
             logs[at.partition() as usize][at.offset().unwrap() as usize],
             key
         );
-        if key[1] % 7 != 0 {
+        if !key[1].is_multiple_of(7) {
             assert_eq!(
                 at.partition(),
                 milena_partitioner::partition_for_key(key, 5)
@@ -203,7 +205,7 @@ fn runs_of_records_go_where_their_keys_say() {
 #[test]
 fn callbacks_run_in_order_and_panics_end_only_their_own() {
     let (accumulator, topic) = with_topic(Config::default(), 1);
-    let log: Arc<Mutex<Vec<(usize, Option<i64>)>>> = Arc::default();
+    let log = Arc::new(Mutex::new(Vec::new()));
     for at in 0..8 {
         let log = Arc::clone(&log);
         let call: Callback = Box::new(move |result| {

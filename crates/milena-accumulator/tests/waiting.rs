@@ -1,5 +1,7 @@
 //! Those who wait: for memory, strictly in order; for topics; until their time is over.
 
+#![allow(clippy::disallowed_methods)]
+
 mod common;
 
 use std::sync::Arc;

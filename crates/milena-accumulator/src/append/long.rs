@@ -13,9 +13,10 @@ use crate::accumulator::Accumulator;
 use crate::clock::Clock;
 use crate::delivery::Delivery;
 use crate::outcome::Outcome;
-use crate::pool::{Room, Stock};
+use crate::pool::Stock;
 use crate::queue::{Need, Queue, Start};
 use crate::record::{Prepared, Record, Target, Want};
+use crate::room::Room;
 use crate::topic::{Found, Topic};
 
 /// What the long way prepares outside the partition's lock.

@@ -5,8 +5,8 @@ use super::{Place, Refused};
 use crate::accumulator::Accumulator;
 use crate::clock::Clock;
 use crate::delivery::Deliveries;
-use crate::pool::Room;
 use crate::record::{AsRecord, Prepared, Want};
+use crate::room::Room;
 use crate::topic::Topic;
 
 impl Accumulator {

@@ -15,9 +15,9 @@ use crate::clock::{Clock, Urgency};
 use crate::delivery::Delivery;
 use crate::inbox::{News, What};
 use crate::outcome::{CallbackEntry, Outcome};
-use crate::pool::Room;
 use crate::queue::{Change, Open, Queue};
 use crate::record::{Prepared, Record, Target, Want};
+use crate::room::Room;
 use crate::topic::{Found, Topic};
 
 impl Accumulator {

@@ -1,0 +1,104 @@
+//! Waiting for memory, and what was granted.
+
+use std::fmt;
+use std::future::Future;
+use std::mem;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use crate::gate::CloseReason;
+use crate::pool::{Pool, Stock};
+
+/// Why memory was not granted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RoomError {
+    /// `max.block.ms` passed.
+    #[error(
+        "no memory became free within max.block.ms: raise buffer.memory or send less at a time"
+    )]
+    TimedOut,
+    /// More than `buffer.memory` in all.
+    #[error("{bytes} bytes are more than the whole buffer.memory of {total}")]
+    TooLarge {
+        /// What was asked for.
+        bytes: usize,
+        /// What there is.
+        total: usize,
+    },
+    /// The producer was closed.
+    #[error("the producer is closed ({0})")]
+    Closed(CloseReason),
+}
+
+/// Memory granted to a waiter, to be used for one append. What is not used goes back when it is dropped.
+#[must_use = "memory is given back when this is dropped"]
+pub struct Room {
+    pub(crate) pool: Arc<Pool>,
+    pub(crate) stock: Stock,
+}
+
+impl Room {
+    /// Bytes granted.
+    pub fn bytes(&self) -> usize {
+        self.stock.bytes
+    }
+
+    pub(crate) fn into_stock(mut self) -> Stock {
+        mem::take(&mut self.stock)
+    }
+}
+
+impl Drop for Room {
+    #[cold]
+    #[inline(never)]
+    fn drop(&mut self) {
+        self.pool.put(mem::take(&mut self.stock));
+    }
+}
+
+impl fmt::Debug for Room {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Room({} bytes)", self.bytes())
+    }
+}
+
+/// Waits for memory, strictly first come, first served. In line from the moment it is made.
+///
+/// Cancel-safe: dropping it gives everything back, even what was granted already, and serves the next.
+#[must_use = "a place in line is lost when this is dropped"]
+pub struct WaitRoom {
+    pool: Arc<Pool>,
+    id: Option<u64>,
+}
+
+impl WaitRoom {
+    pub(crate) fn new(pool: &Arc<Pool>, id: u64) -> Self {
+        Self {
+            pool: Arc::clone(pool),
+            id: Some(id),
+        }
+    }
+}
+
+impl Future for WaitRoom {
+    type Output = Result<Room, RoomError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Some(id) = self.id else {
+            return Poll::Pending;
+        };
+        let answer = std::task::ready!(self.pool.poll(id, cx));
+        self.id = None;
+        let pool = Arc::clone(&self.pool);
+        Poll::Ready(answer.map(|stock| Room { pool, stock }))
+    }
+}
+
+impl Drop for WaitRoom {
+    fn drop(&mut self) {
+        if let Some(id) = self.id.take() {
+            self.pool.leave(id);
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! How often the allocator is asked: never for a record, at most twice for a batch.
+
+#![allow(clippy::disallowed_methods, clippy::print_stdout)]
+
+mod common;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+use common::{TestClock, done, poll, value, with_topic};
+use milena_accumulator::{Bin, Config, Delivery, News, Record, Target, Want};
+
+/// Counts how often a thread allocates.
+struct Counting;
+
+thread_local! {
+    static CALLS: Cell<usize> = const { Cell::new(0) };
+}
+
+fn count() {
+    // A thread that ends has no counter any more.
+    let _ = CALLS.try_with(|calls| calls.set(calls.get() + 1));
+}
+
+// SAFETY: every call goes to the system's allocator unchanged.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        // SAFETY: as promised by the caller.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
+        // SAFETY: as promised by the caller.
+        unsafe { System.dealloc(place, layout) }
+    }
+
+    unsafe fn realloc(&self, place: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count();
+        // SAFETY: as promised by the caller.
+        unsafe { System.realloc(place, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Allocations and batches of 100,000 records, after as many to warm up.
+fn measure(record: &Record<'_>, want: bool) -> (usize, u64) {
+    let (accumulator, topic) = with_topic(Config::default(), 12);
+    let mut news: Vec<News> = Vec::new();
+    let mut bin = Bin::new();
+    let mut deliveries: Vec<Delivery> = Vec::with_capacity(1000);
+    let mut before = (0, 0);
+    for at in 0..200_000 {
+        let want = if want { Want::Delivery } else { Want::Nothing };
+        let appended = accumulator
+            .append(&TestClock, &topic, Target::Any, record, want, None)
+            .unwrap();
+        deliveries.extend(appended.delivery);
+        if at % 1000 == 999 {
+            // A task that awaits the last one, as one does that sends and waits.
+            let waits = deliveries
+                .last_mut()
+                .is_none_or(|last| poll(last).is_pending());
+            assert!(waits);
+            news.clear();
+            accumulator.drain_news(&mut news);
+            for news in &news {
+                while let Some(taken) = accumulator.take(news.slot) {
+                    taken.batch.complete(done(0), &mut bin);
+                }
+            }
+            assert_eq!(bin.run(), 0);
+            for mut delivery in deliveries.drain(..) {
+                let _ = poll(&mut delivery);
+            }
+        }
+        if at == 99_999 {
+            before = (CALLS.get(), accumulator.snapshot().batches_taken);
+        }
+    }
+    let after = (CALLS.get(), accumulator.snapshot().batches_taken);
+    (after.0 - before.0, after.1 - before.1)
+}
+
+#[test]
+fn a_record_allocates_nothing_and_a_batch_at_most_twice() {
+    let small = [0; 100];
+    let medium = [0; 5000];
+    for (what, payload, want) in [
+        ("100 B, nothing", &small[..], false),
+        ("100 B, delivery", &small[..], true),
+        ("5000 B, nothing", &medium[..], false),
+        ("5000 B, delivery", &medium[..], true),
+    ] {
+        let (allocations, batches) = measure(&value(payload), want);
+        println!("{what}: {allocations} allocations for {batches} batches");
+        assert!(batches > 0);
+        // A queue or a list may grow once more, a handful of times in a producer's life.
+        let growth = 8;
+        assert!(
+            allocations as u64 <= 2 * batches + growth,
+            "{what}: {allocations} for {batches} batches"
+        );
+    }
+}
