@@ -5,8 +5,9 @@ use crate::Rng;
 
 /// The waiting time before attempt after attempt, as Kafka's clients compute it.
 ///
-/// `min(max, jitter × initial × 2^attempts)` in whole milliseconds, the jitter being uniform in ± 20 %. The cap comes after the jitter.
-/// If `max` is not above `initial` the wait is constant and without jitter.
+/// `min(max, jitter × initial × 2^attempts)` in whole milliseconds, the jitter being uniform in ±
+/// 20 %. The cap comes after the jitter. If `max` is not above `initial` the wait is constant and
+/// without jitter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backoff {
     /// The wait before the first repetition.

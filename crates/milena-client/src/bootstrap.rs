@@ -5,8 +5,8 @@ use crate::{Address, ConnectFailure, ConnectionId, Rng, Unreachable};
 
 /// Rounds of attempts at the bootstrap servers.
 ///
-/// In a round the servers are tried side by side, each a little later than the one before, or at once when one fails.
-/// The first that says which versions it speaks ends it.
+/// In a round the servers are tried side by side, each a little later than the one before, or at
+/// once when one fails. The first that says which versions it speaks ends it.
 #[derive(Debug)]
 pub(crate) struct Bootstrap {
     servers: Vec<Server>,
@@ -76,7 +76,8 @@ impl Bootstrap {
             .map_or(0, |server| server.connect_failures)
     }
 
-    /// Begins a round at the next step, unless one is running or the wait after the last is not over.
+    /// Begins a round at the next step, unless one is running or the wait after the last is not
+    /// over.
     pub(crate) fn step(
         &mut self,
         now: Instant,
@@ -140,7 +141,8 @@ impl Bootstrap {
         }
     }
 
-    /// An attempt of this round ended without success; `connected` if the server could be connected to.
+    /// An attempt of this round ended without success; `connected` if the server could be connected
+    /// to.
     pub(crate) fn failed(
         &mut self,
         now: Instant,

@@ -27,14 +27,16 @@ use crate::{Action, Address, Cluster, Config, ConnectionId, Event, NodeId, NodeS
 
 pub use wants::{Endpoint, LeaderHint};
 
-/// Decides which brokers to be connected to and keeps account of what is in flight there. It has no clock, no sockets and no threads.
+/// Decides which brokers to be connected to and keeps account of what is in flight there. It has no
+/// clock, no sockets and no threads.
 ///
 /// `R` is what its owner remembers of a request until the answer comes.
 ///
 /// Its methods are of four kinds:
 /// - A. questions, taking `&self`;
 /// - B. `handle_*`: what the network or the clock did;
-/// - C. what the owner wants: [`want`](Self::want), [`begin_request`](Self::begin_request), [`track_topic`](Self::track_topic), …;
+/// - C. what the owner wants: [`want`](Self::want), [`begin_request`](Self::begin_request),
+///   [`track_topic`](Self::track_topic), …;
 /// - D. `poll_*`: what to do now. After any B or C, poll until each answers `None`.
 ///
 /// `now` must not go back. Reports about connections that the client has given up are ignored.
@@ -45,7 +47,8 @@ pub struct Client<R> {
     /// Every attempt and connection that was not given up.
     connections: BTreeMap<ConnectionId, Connection<R>>,
     nodes: BTreeMap<NodeId, Node>,
-    /// Brokers that the owner has something to say to and that are not connected; not all need be known.
+    /// Brokers that the owner has something to say to and that are not connected; not all need be
+    /// known.
     wanted: BTreeSet<NodeId>,
     any_wanted: bool,
     bootstrap: Bootstrap,
@@ -141,7 +144,8 @@ impl<R> Client<R> {
         self.connections.get(&id)?.is_ready().then_some(id)
     }
 
-    /// The broker that a connection leads to; `None` for a bootstrap server that is not known to be a broker of the cluster.
+    /// The broker that a connection leads to; `None` for a bootstrap server that is not known to be
+    /// a broker of the cluster.
     pub fn node_of(&self, connection: ConnectionId) -> Option<NodeId> {
         self.connections.get(&connection)?.node
     }
@@ -178,7 +182,8 @@ impl<R> Client<R> {
         }
     }
 
-    /// The connection with the fewest requests in flight of those that a request can be sent on now.
+    /// The connection with the fewest requests in flight of those that a request can be sent on
+    /// now.
     ///
     /// One to a bootstrap server that is no known broker counts only if there is no other.
     pub fn least_loaded(&self, now: Instant) -> Option<ConnectionId> {
@@ -203,7 +208,8 @@ impl<R> Client<R> {
         best.nth(salt % count.max(1))
     }
 
-    /// The highest version of an API that both the broker at the other end and the owner (`ours`) speak.
+    /// The highest version of an API that both the broker at the other end and the owner (`ours`)
+    /// speak.
     pub fn version_for(
         &self,
         connection: ConnectionId,

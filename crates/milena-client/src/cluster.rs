@@ -32,11 +32,13 @@ pub struct Broker {
 /// What is known of a topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TopicMetadata {
-    /// Its id, or zero if brokers are too old to tell one. A topic that was deleted and created anew has another.
+    /// Its id, or zero if brokers are too old to tell one. A topic that was deleted and created
+    /// anew has another.
     pub id: Uuid,
     /// What the last answer said of the topic; `NONE` if it is well.
     ///
-    /// With an error, `partitions` is what was known before: a broker that has just started may deny a topic for a moment.
+    /// With an error, `partitions` is what was known before: a broker that has just started may
+    /// deny a topic for a moment.
     pub error: ErrorCode,
     /// Whether it is one of Kafka's own.
     pub internal: bool,

@@ -33,19 +33,24 @@ pub struct Config {
     pub bootstrap: Vec<Address>,
     /// The name that brokers know this client by in logs, metrics and quotas.
     pub client_id: Option<String>,
-    /// The name of the client's software, told to brokers (KIP-511). What a broker would refuse in it is replaced.
+    /// The name of the client's software, told to brokers (KIP-511). What a broker would refuse in
+    /// it is replaced.
     pub software_name: String,
-    /// The version of the client's software, told to brokers (KIP-511). What a broker would refuse in it is replaced.
+    /// The version of the client's software, told to brokers (KIP-511). What a broker would refuse
+    /// in it is replaced.
     pub software_version: String,
     /// How many requests may be unanswered on one connection; at least 1.
     pub max_in_flight: usize,
-    /// How long an answer may take, from [`begin_request`](crate::Client::begin_request) on, before the connection is given up.
+    /// How long an answer may take, from [`begin_request`](crate::Client::begin_request) on, before
+    /// the connection is given up.
     pub request_timeout: Duration,
     /// The wait before a broker that could not be reached, or was lost, is tried again.
     pub reconnect_backoff: Backoff,
-    /// The wait before metadata is asked for again after a failure, or when answers bring nothing new.
+    /// The wait before metadata is asked for again after a failure, or when answers bring nothing
+    /// new.
     pub retry_backoff: Backoff,
-    /// How long connecting may take (looking up, connecting, handshakes); grows with consecutive failures.
+    /// How long connecting may take (looking up, connecting, handshakes); grows with consecutive
+    /// failures.
     pub connection_setup_timeout: Backoff,
     /// How long a connection may be unused before it is closed; `None` for ever.
     pub connections_max_idle: Option<Duration>,
@@ -59,19 +64,22 @@ pub struct Config {
     pub recovery: Recovery,
     /// Whether brokers that are set up for it may create topics that are asked for.
     pub allow_auto_topic_creation: bool,
-    /// APIs, and the versions of them that the owner speaks, without which a broker is of no use. Metadata is always required.
+    /// APIs, and the versions of them that the owner speaks, without which a broker is of no use.
+    /// Metadata is always required.
     pub required: Vec<(ApiKey, RangeInclusive<i16>)>,
-    /// Whether the owner reports with [`handle_write_begun`](crate::Client::handle_write_begun) when it begins to write a frame.
+    /// Whether the owner reports with [`handle_write_begun`](crate::Client::handle_write_begun)
+    /// when it begins to write a frame.
     ///
-    /// Then a request that is lost before that is reported as not begun; otherwise every request counts as begun.
+    /// Then a request that is lost before that is reported as not begun; otherwise every request
+    /// counts as begun.
     pub announced_writes: bool,
 }
 
 /// What to do when no broker known from metadata can be reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Recovery {
-    /// Begin anew with the bootstrap servers: at once if no broker is left to ask, or when metadata could not be had
-    /// for this long.
+    /// Begin anew with the bootstrap servers: at once if no broker is left to ask, or when metadata
+    /// could not be had for this long.
     Rebootstrap(Duration),
     /// Keep trying the brokers that are known.
     None,
@@ -103,7 +111,8 @@ impl Config {
     }
 }
 
-/// `text` as brokers accept it for a client's software: letters, digits, `-` and `.`, the first and the last being a letter or digit.
+/// `text` as brokers accept it for a client's software: letters, digits, `-` and `.`, the first and
+/// the last being a letter or digit.
 pub(crate) fn software(text: &str) -> String {
     let fits = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
     let text: String = text

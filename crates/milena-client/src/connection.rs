@@ -18,7 +18,8 @@ use crate::{Address, NodeId};
 
 #[derive(Debug)]
 pub(crate) struct Connection<R> {
-    /// The broker it leads to, if known: a bootstrap server is nobody until metadata says who listens there.
+    /// The broker it leads to, if known: a bootstrap server is nobody until metadata says who
+    /// listens there.
     pub(crate) node: Option<NodeId>,
     /// Which bootstrap server it leads to, while several are tried side by side.
     pub(crate) server: Option<usize>,
@@ -118,7 +119,8 @@ impl<R> Connection<R> {
 
     /// When the oldest request will have waited too long for its answer.
     ///
-    /// Pauses are added to all that is in flight and nothing is begun during one, so no younger request is due before it.
+    /// Pauses are added to all that is in flight and nothing is begun during one, so no younger
+    /// request is due before it.
     pub(crate) fn answer_due(&self, timeout: Duration) -> Option<Instant> {
         self.in_flight
             .front()

@@ -18,10 +18,12 @@ pub enum Action {
         connection: ConnectionId,
         /// Where to.
         address: Address,
-        /// How long it may take in all. The client gives up by itself after that, so the driver need not watch it.
+        /// How long it may take in all. The client gives up by itself after that, so the driver
+        /// need not watch it.
         timeout: Duration,
     },
-    /// Close the connection, or give the attempt up. The client has forgotten it already; nothing needs to be reported.
+    /// Close the connection, or give the attempt up. The client has forgotten it already; nothing
+    /// needs to be reported.
     Close {
         /// Which one.
         connection: ConnectionId,
@@ -39,7 +41,8 @@ pub enum Action {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event<R> {
-    /// A request will not be answered, because its connection ended. Those of one connection come oldest first.
+    /// A request will not be answered, because its connection ended. Those of one connection come
+    /// oldest first.
     Lost {
         /// The connection.
         connection: ConnectionId,
@@ -49,7 +52,8 @@ pub enum Event<R> {
         request: R,
         /// Why there will be no answer.
         why: LostReason,
-        /// Whether some of it may have been written, so that the broker may have done what it asks for.
+        /// Whether some of it may have been written, so that the broker may have done what it asks
+        /// for.
         begun: bool,
     },
     /// The first of the bootstrap servers has answered; the cluster's brokers are asked for next.
@@ -59,20 +63,22 @@ pub enum Event<R> {
         /// Which server it was.
         address: Address,
     },
-    /// No bootstrap server could be used; all are tried again after a while. One entry for each server.
+    /// No bootstrap server could be used; all are tried again after a while. One entry for each
+    /// server.
     Exhausted(Vec<Unreachable>),
     /// Requests can be sent to this broker.
     NodeReady(NodeId),
-    /// The connection to this broker ended, or could not be made. Whoever still wants to say something to it calls
-    /// [`want`](crate::Client::want) again.
+    /// The connection to this broker ended, or could not be made. Whoever still wants to say
+    /// something to it calls [`want`](crate::Client::want) again.
     NodeLost {
         /// The broker.
         node: NodeId,
         /// Why.
         reason: CloseReason,
     },
-    /// A broker cannot be reached at the address that the cluster advertises for it, although a bootstrap server could:
-    /// most often `advertised.listeners` names a host that only the cluster's own machines know.
+    /// A broker cannot be reached at the address that the cluster advertises for it, although a
+    /// bootstrap server could: most often `advertised.listeners` names a host that only the
+    /// cluster's own machines know.
     AdvertisedUnreachable {
         /// The broker.
         node: NodeId,
@@ -85,15 +91,17 @@ pub enum Event<R> {
     },
     /// The view of the cluster was renewed.
     Metadata(MetadataUpdate),
-    /// The cluster says of a topic that is tracked that it cannot be used, or not now. Told after each answer that says so.
+    /// The cluster says of a topic that is tracked that it cannot be used, or not now. Told after
+    /// each answer that says so.
     TopicError {
         /// The topic.
         topic: Arc<str>,
         /// What is the matter with it.
         error: ErrorCode,
     },
-    /// No broker known from metadata could be asked, so the client begins anew with the bootstrap servers. Until they have told
-    /// who there is, every broker is [`NodeState::Unknown`]; what is known of topics stays.
+    /// No broker known from metadata could be asked, so the client begins anew with the bootstrap
+    /// servers. Until they have told who there is, every broker is [`NodeState::Unknown`]; what is
+    /// known of topics stays.
     Rebootstrap,
     /// The view of the cluster could not be renewed; it is tried again after a while.
     MetadataFailed(MetadataFailure),
@@ -180,7 +188,8 @@ pub struct Answer<R> {
 pub enum NodeState {
     /// Yes, on this connection.
     Ready(ConnectionId),
-    /// There is a connection, but it has enough requests in flight, or one is still being written, or metadata goes first.
+    /// There is a connection, but it has enough requests in flight, or one is still being written,
+    /// or metadata goes first.
     Busy(ConnectionId),
     /// The broker asked for a pause (KIP-219) until then.
     Throttled(Instant),

@@ -8,8 +8,9 @@ use crate::Address;
 
 /// Why an attempt to connect failed.
 ///
-/// The driver makes those up to [`ConnectFailure::Io`]; the others are found by the client while it asks a server for its versions.
-/// Texts are for people: they say what the system said and, where there were several, which addresses were tried.
+/// The driver makes those up to [`ConnectFailure::Io`]; the others are found by the client while it
+/// asks a server for its versions. Texts are for people: they say what the system said and, where
+/// there were several, which addresses were tried.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectFailure {
@@ -74,7 +75,8 @@ pub enum NotKafka {
 }
 
 impl NotKafka {
-    /// Looks at the first four bytes of what should be a frame, its length: the length if it is not above `limit`.
+    /// Looks at the first four bytes of what should be a frame, its length: the length if it is not
+    /// above `limit`.
     ///
     /// # Errors
     /// What it looks like instead. The connection is of no further use.
@@ -138,8 +140,10 @@ impl fmt::Display for Unreachable {
 
 /// Why a connection, or an attempt to make one, ended.
 ///
-/// The driver makes those up to [`CloseReason::Failed`], in [`handle_closed`](crate::Client::handle_closed) and
-/// [`handle_connect_failed`](crate::Client::handle_connect_failed); the others are the client's own decisions.
+/// The driver makes those up to [`CloseReason::Failed`], in
+/// [`handle_closed`](crate::Client::handle_closed) and
+/// [`handle_connect_failed`](crate::Client::handle_connect_failed); the others are the client's own
+/// decisions.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CloseReason {

@@ -13,7 +13,8 @@ impl fmt::Display for NodeId {
 
 /// One attempt to connect and, if it succeeds, the life of that connection.
 ///
-/// Ids are never used twice, so whatever is still reported of a connection that was given up can be told apart and ignored.
+/// Ids are never used twice, so whatever is still reported of a connection that was given up can be
+/// told apart and ignored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId(pub u64);
 

@@ -6,7 +6,8 @@
 //! request. It opens no socket and reads no clock: a *driver* tells it what happened and does what
 //! it says. Time is an argument, chance comes from a seed, so a run can be repeated exactly.
 //!
-//! - A driver does each [`Action`], writes what [`Client::poll_transmit`] gives it, and reports with
+//! - A driver does each [`Action`], writes what [`Client::poll_transmit`] gives it, and reports
+//!   with
 //!   the `handle_*` methods.
 //! - The owner learns from each [`Event`], says whom it [`want`](Client::want)s to talk to, and
 //!   registers its own requests with [`Client::begin_request`]; [`Client::handle_frame`] gives its
@@ -73,7 +74,8 @@
 //!             return Ok(());
 //!         }
 //!         for (&connection, socket) in &mut sockets {
-//!             let Some(frame) = client.poll_transmit(Instant::now(), connection) else { continue };
+//!             let Some(frame) = client.poll_transmit(Instant::now(), connection) else { continue
+//! };
 //!             match exchange(socket, &frame) {
 //!                 Ok(Ok(answer)) => {
 //!                     client.handle_written(Instant::now(), connection);
@@ -81,7 +83,8 @@
 //!                     let _ = client.handle_frame(Instant::now(), connection, &answer);
 //!                 }
 //!                 Ok(Err(why)) => {
-//!                     client.handle_closed(Instant::now(), connection, CloseReason::NotKafka(why));
+//!                     client.handle_closed(Instant::now(), connection,
+//! CloseReason::NotKafka(why));
 //!                 }
 //!                 Err(error) => {
 //!                     let why = CloseReason::Io(error.to_string());

@@ -18,11 +18,13 @@ pub(crate) struct Refresh {
     new: BTreeMap<Arc<str>, ()>,
     want_full: bool,
     want_partial: bool,
-    /// Grows with each new topic, so that an answer tells whether topics were added after its request.
+    /// Grows with each new topic, so that an answer tells whether topics were added after its
+    /// request.
     topics_version: u64,
     last_full: Option<Instant>,
     not_before: Option<Instant>,
-    /// Not before this, because the last answers told nothing new. Does not hold back what is due by age.
+    /// Not before this, because the last answers told nothing new. Does not hold back what is due
+    /// by age.
     not_before_unless_aged: Option<Instant>,
     failures: u32,
     equivalent: u32,
@@ -179,7 +181,8 @@ impl Refresh {
             .map(|(name, _)| Arc::clone(name))
     }
 
-    /// Forgets the topics that were not used for too long and returns them. Those that are new stay.
+    /// Forgets the topics that were not used for too long and returns them. Those that are new
+    /// stay.
     pub(crate) fn expire(&mut self, now: Instant) -> Vec<Arc<str>> {
         let new = &self.new;
         let expired: Vec<_> = self

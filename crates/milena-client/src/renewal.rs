@@ -11,7 +11,8 @@ use tracing::warn;
 use crate::cluster::{Broker, Cluster, PartitionMetadata, TopicMetadata};
 use crate::{Address, LeaderHint, MetadataUpdate, NodeId};
 
-/// The first version of Metadata whose leader epochs can be trusted: brokers that speak only older ones may tell old epochs with new leaders.
+/// The first version of Metadata whose leader epochs can be trusted: brokers that speak only older
+/// ones may tell old epochs with new leaders.
 const EPOCHS_TRUSTED_FROM: i16 = 9;
 
 /// What an answer brought.
@@ -26,7 +27,8 @@ pub(crate) struct Applied {
 }
 
 impl Cluster {
-    /// Takes an answer over; `None` if it names no broker, which a broker that has just started may do. Topics for which `track` gives no name are left out.
+    /// Takes an answer over; `None` if it names no broker, which a broker that has just started may
+    /// do. Topics for which `track` gives no name are left out.
     pub(crate) fn apply(
         &mut self,
         answer: &MetadataResponse<'_>,
@@ -152,7 +154,8 @@ impl TopicMetadata {
         }
     }
 
-    /// Takes over what the answer says of the partitions, `new` being in order; true if anything changed.
+    /// Takes over what the answer says of the partitions, `new` being in order; true if anything
+    /// changed.
     fn apply(
         &mut self,
         topic: &MetadataResponseTopic<'_>,

@@ -57,7 +57,8 @@ impl Versions {
     }
 }
 
-/// The features that the cluster has finalized (KIP-584), as of the largest epoch that any broker told.
+/// The features that the cluster has finalized (KIP-584), as of the largest epoch that any broker
+/// told.
 #[derive(Clone, Debug)]
 pub(crate) struct Features {
     epoch: i64,

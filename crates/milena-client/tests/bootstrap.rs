@@ -371,7 +371,8 @@ fn a_broker_may_ask_for_beginning_anew() {
     net.metadata_error = ErrorCode::NONE;
     net.hold_metadata = false;
     net.run();
-    // Every connection is closed, what was in flight is given back, and the bootstrap server is asked.
+    // Every connection is closed, what was in flight is given back, and the bootstrap server is
+    // asked.
     let closed: Vec<_> = net
         .closes
         .iter()
@@ -453,4 +454,41 @@ fn without_servers_there_is_nothing_to_do() {
     net.advance(secs(5));
     assert!(net.connects.is_empty());
     assert!(net.exhausted().iter().all(|servers| servers.is_empty()));
+}
+
+#[test]
+fn it_is_closed_also_after_answering_the_last_question_about_the_cluster() {
+    let mut net = Net::started(config("lb:9092"));
+    net.advance(secs(1));
+    net.hold_metadata = true;
+    net.client
+        .request_update(net.now, milena_client::Why::Asked);
+    net.run();
+    net.reach(2);
+    assert_eq!(net.open.len(), 2);
+    let asked = net.asked().last().map(|&sent| sent.clone()).expect("asked");
+    assert_eq!(asked.to, "lb:9092");
+    net.tell_metadata(&asked);
+    net.run();
+    assert_eq!(net.open.len(), 1);
+    assert_eq!(net.closes.last().expect("closed").2, CloseReason::NotNeeded);
+}
+
+#[test]
+fn a_broker_that_leaves_the_cluster_while_it_is_being_connected_to_is_let_go() {
+    let mut net = Net::started(config("b1:9092"));
+    net.hold_versions = true;
+    net.client.want(net.now, node(2));
+    net.run();
+    let asked = net.sent.last().expect("asked").clone();
+    net.brokers.remove(1);
+    net.advance(secs(1));
+    net.client
+        .request_update(net.now, milena_client::Why::Asked);
+    net.run();
+    net.take_events();
+    net.tell_versions(&asked);
+    net.run();
+    assert!(!net.open.contains_key(&asked.connection));
+    assert!(!net.events.contains(&Event::NodeReady(node(2))));
 }

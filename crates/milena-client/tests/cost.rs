@@ -72,7 +72,8 @@ fn a_request_and_its_answer_take_no_memory() {
     assert_eq!(taken(|| (0..100).for_each(|_| round(&mut net))), (0, 0));
 }
 
-/// What renewing the metadata of so many topics, none of which changed, takes beyond the scripted broker's part.
+/// What renewing the metadata of so many topics, none of which changed, takes beyond the scripted
+/// broker's part.
 fn renewal(topics: usize) -> usize {
     let mut net = Net::new(config("b1:9092"));
     net.brokers = brokers(10);

@@ -676,7 +676,8 @@ fn a_pause_asked_for_with_metadata_is_kept() {
     let mut net = Net::with_topic();
     net.throttle_ms = 400;
     net.update();
-    // The pause was over after 400 ms; it would not be for another 400 ms if it came with each answer.
+    // The pause was over after 400 ms; it would not be for another 400 ms if it came with each
+    // answer.
     net.hold_metadata = true;
     net.advance(secs(1));
     net.hold_metadata = false;

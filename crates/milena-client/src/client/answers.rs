@@ -19,7 +19,8 @@ use crate::{
 const API_VERSIONS: std::ops::RangeInclusive<i16> = 0..=4;
 /// The versions of Metadata spoken here. Version 0 cannot ask for no topics.
 const METADATA: std::ops::RangeInclusive<i16> = 1..=13;
-/// From this version on brokers leave it to the client to be silent for as long as they say (KIP-219).
+/// From this version on brokers leave it to the client to be silent for as long as they say
+/// (KIP-219).
 const VERSIONS_THROTTLED_FROM: i16 = 2;
 const METADATA_THROTTLED_FROM: i16 = 6;
 
@@ -136,7 +137,8 @@ impl<R> Client<R> {
         let (answer, version) = ApiVersionsResponse::decode_any(body, asked)?;
         let error = ErrorCode(answer.error_code);
         if error == ErrorCode::UNSUPPORTED_VERSION && asked.number > 0 {
-            // A broker since 2.4 says which versions it knows. Anything not below the last try would go on for ever.
+            // A broker since 2.4 says which versions it knows. Anything not below the last try
+            // would go on for ever.
             let known = answer
                 .range_of(ApiKey::API_VERSIONS)
                 .map_or(0, |range| *range.end());

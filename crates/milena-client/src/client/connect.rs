@@ -69,6 +69,9 @@ impl<R> Client<R> {
             return;
         };
         open.state = State::Ready;
+        if open.leaving {
+            return;
+        }
         let (server, node, address) = (open.server.take(), open.node, open.address.clone());
         if let Some(idle) = self.config.connections_max_idle {
             self.arm(now + idle);

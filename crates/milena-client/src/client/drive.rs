@@ -7,7 +7,8 @@ use super::{Client, Node};
 use crate::bootstrap::Step;
 use crate::{ConnectionId, Event, NodeId, Recovery};
 
-/// How long metadata that is due waits for a connection that is full before another broker is asked.
+/// How long metadata that is due waits for a connection that is full before another broker is
+/// asked.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Where a request that any broker can answer goes.
@@ -143,8 +144,9 @@ impl<R> Client<R> {
         }
     }
 
-    /// Where to put a question that any broker can answer: the least loaded connection; else one that is being made; else the broker that was
-    /// not tried for the longest time. A connection that is full is waited for until `patience`.
+    /// Where to put a question that any broker can answer: the least loaded connection; else one
+    /// that is being made; else the broker that was not tried for the longest time. A connection
+    /// that is full is waited for until `patience`.
     fn way(&mut self, now: Instant, patience: Instant) -> Way {
         let salt = self.rng.next_u64() as usize;
         if let Some(connection) = self.least_loaded_by(now, salt) {

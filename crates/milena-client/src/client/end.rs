@@ -38,7 +38,8 @@ impl<R> Client<R> {
         }
     }
 
-    /// Forgets all brokers, so that the bootstrap servers are tried next; with `close` it ends all connections too.
+    /// Forgets all brokers, so that the bootstrap servers are tried next; with `close` it ends all
+    /// connections too.
     pub(super) fn rebootstrap(&mut self, now: Instant, close: bool) {
         info!(close, "beginning anew with the bootstrap servers");
         if close {
@@ -55,7 +56,8 @@ impl<R> Client<R> {
         self.events.push_back(Event::Rebootstrap);
     }
 
-    /// Forgets a connection: the only way in which one ends. With `close` the driver is told to close it.
+    /// Forgets a connection: the only way in which one ends. With `close` the driver is told to
+    /// close it.
     pub(super) fn end(&mut self, now: Instant, id: ConnectionId, reason: CloseReason, close: bool) {
         let Some(open) = self.connections.remove(&id) else {
             return;

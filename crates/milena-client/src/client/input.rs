@@ -77,11 +77,13 @@ impl<R> Client<R> {
         self.drive(now);
     }
 
-    /// A frame has arrived (without the length in front of it). Gives the answer if it is to one of the owner's requests; the client's
-    /// own questions are dealt with here. A frame on a connection that was given up is ignored.
+    /// A frame has arrived (without the length in front of it). Gives the answer if it is to one of
+    /// the owner's requests; the client's own questions are dealt with here. A frame on a
+    /// connection that was given up is ignored.
     ///
     /// # Errors
-    /// The broker does not keep to the protocol, or is of no use. The connection is given up: a [`Close`](crate::Action::Close) is among the actions.
+    /// The broker does not keep to the protocol, or is of no use. The connection is given up: a
+    /// [`Close`](crate::Action::Close) is among the actions.
     pub fn handle_frame(
         &mut self,
         now: Instant,
@@ -143,12 +145,21 @@ impl<R> Client<R> {
                     latency,
                 }))
             }
-            Request::Versions => self.on_versions(now, id, rest, version).map(|()| None),
-            Request::Metadata => self.on_metadata(now, id, rest, version).map(|()| None),
+            Request::Versions => {
+                self.on_versions(now, id, rest, version)?;
+                self.release(now, id);
+                Ok(None)
+            }
+            Request::Metadata => {
+                self.on_metadata(now, id, rest, version)?;
+                self.release(now, id);
+                Ok(None)
+            }
         }
     }
 
-    /// Something was answered or written: metadata may have waited for that, or the end of the connection.
+    /// Something was answered or written: metadata may have waited for that, or the end of the
+    /// connection.
     fn after_room(&mut self, now: Instant, id: ConnectionId, leaving: bool) {
         if leaving {
             self.release(now, id);
@@ -175,7 +186,8 @@ impl<R> Client<R> {
         self.drive(now);
     }
 
-    /// A broker asked for silence (KIP-219): nothing is sent to it for `ms` milliseconds, and what is in flight has that much longer.
+    /// A broker asked for silence (KIP-219): nothing is sent to it for `ms` milliseconds, and what
+    /// is in flight has that much longer.
     ///
     /// To be called for answers in versions that leave it to the client. Zero and less are ignored.
     pub fn note_throttle(&mut self, now: Instant, connection: ConnectionId, ms: i32) {

@@ -10,8 +10,9 @@ impl<R> Client<R> {
         self.actions.pop_front()
     }
 
-    /// A frame of the client's own (its length in front) to be written whole on this connection before anything else;
-    /// then [`handle_written`](Self::handle_written) is due. At most one at a time.
+    /// A frame of the client's own (its length in front) to be written whole on this connection
+    /// before anything else; then [`handle_written`](Self::handle_written) is due. At most one at a
+    /// time.
     pub fn poll_transmit(&mut self, _now: Instant, connection: ConnectionId) -> Option<Vec<u8>> {
         let connection = self.connections.get_mut(&connection)?;
         let frame = connection.outgoing.take()?;
@@ -26,7 +27,8 @@ impl<R> Client<R> {
         self.events.pop_front()
     }
 
-    /// When [`handle_timeout`](Self::handle_timeout) should be called, if nothing else is called before.
+    /// When [`handle_timeout`](Self::handle_timeout) should be called, if nothing else is called
+    /// before.
     ///
     /// Cheap. It may be earlier than necessary, never later.
     pub fn poll_timeout(&self) -> Option<Instant> {

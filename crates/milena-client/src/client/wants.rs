@@ -65,9 +65,11 @@ impl<R> Client<R> {
 
     /// The owner is about to write a request: returns the correlation id for its header.
     ///
-    /// The connection must be [`Ready`](crate::NodeState::Ready) or the one that [`least_loaded`](Self::least_loaded) named, and the frame must be the next thing written
-    /// on it. The time for the answer counts from here. A request that is answered by nobody (`expects_answer` false) is given back
-    /// by [`handle_written`](Self::handle_written). If the connection is gone the request is lost at once.
+    /// The connection must be [`Ready`](crate::NodeState::Ready) or the one that
+    /// [`least_loaded`](Self::least_loaded) named, and the frame must be the next thing written on
+    /// it. The time for the answer counts from here. A request that is answered by nobody
+    /// (`expects_answer` false) is given back by [`handle_written`](Self::handle_written). If the
+    /// connection is gone the request is lost at once.
     pub fn begin_request(
         &mut self,
         now: Instant,
@@ -138,7 +140,8 @@ impl<R> Client<R> {
         correlation
     }
 
-    /// Counts up from 0. The last eight positive numbers are kept for authentication, whose requests are told apart by them.
+    /// Counts up from 0. The last eight positive numbers are kept for authentication, whose
+    /// requests are told apart by them.
     fn correlation(&mut self) -> i32 {
         const RESERVED_FROM: i32 = i32::MAX - 7;
         if self.next_correlation >= RESERVED_FROM {
@@ -149,7 +152,8 @@ impl<R> Client<R> {
         correlation
     }
 
-    /// Keeps metadata for a topic from now on; one that is new is asked for at once. Also renews its expiry.
+    /// Keeps metadata for a topic from now on; one that is new is asked for at once. Also renews
+    /// its expiry.
     pub fn track_topic(&mut self, now: Instant, topic: &str) {
         if self.refresh.track(now, topic) && !self.shut_down {
             debug!(topic, "asking for the metadata of a new topic");
@@ -157,12 +161,14 @@ impl<R> Client<R> {
         }
     }
 
-    /// The topic is still in use: renews its expiry (`metadata.max.idle.ms`), or tracks it again if it was forgotten.
+    /// The topic is still in use: renews its expiry (`metadata.max.idle.ms`), or tracks it again if
+    /// it was forgotten.
     pub fn use_topic(&mut self, now: Instant, topic: &str) {
         self.track_topic(now, topic);
     }
 
-    /// Asks for the metadata of all tracked topics as soon as the back-off between such requests allows.
+    /// Asks for the metadata of all tracked topics as soon as the back-off between such requests
+    /// allows.
     pub fn request_update(&mut self, now: Instant, why: Why) {
         if !self.shut_down {
             debug!(?why, "metadata wanted");
@@ -171,10 +177,12 @@ impl<R> Client<R> {
         }
     }
 
-    /// Takes over what a Produce answer says about leaders that have moved (KIP-951), and returns how many of the hints are news.
+    /// Takes over what a Produce answer says about leaders that have moved (KIP-951), and returns
+    /// how many of the hints are news.
     ///
-    /// A hint is ignored if it is not newer than what is known, if its leader is neither known nor among the endpoints, or if
-    /// the partition is not known. Metadata should be asked for all the same.
+    /// A hint is ignored if it is not newer than what is known, if its leader is neither known nor
+    /// among the endpoints, or if the partition is not known. Metadata should be asked for all the
+    /// same.
     pub fn apply_leader_hints(
         &mut self,
         now: Instant,
@@ -213,7 +221,8 @@ impl<R> Client<R> {
         applied
     }
 
-    /// Ends all connections; requests in flight are lost. Nothing is connected or asked for afterwards.
+    /// Ends all connections; requests in flight are lost. Nothing is connected or asked for
+    /// afterwards.
     pub fn shut_down(&mut self, now: Instant) {
         self.shut_down = true;
         self.wanted.clear();
@@ -238,5 +247,23 @@ impl Endpoint<'_> {
             address: Address::new(self.host, port),
             rack,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Config;
+
+    #[test]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "virtual time has to begin somewhere"
+    )]
+    fn correlation_ids_keep_off_those_of_authentication() {
+        let mut client = Client::<()>::new(Config::new(Vec::new()), 1, Instant::now());
+        client.next_correlation = i32::MAX - 9;
+        let ids: Vec<_> = (0..4).map(|_| client.correlation()).collect();
+        assert_eq!(ids, [i32::MAX - 9, i32::MAX - 8, i32::MIN, i32::MIN + 1]);
     }
 }

@@ -1,4 +1,5 @@
-//! A network of scripted servers under virtual time: the driver's and the brokers' part in a scenario.
+//! A network of scripted servers under virtual time: the driver's and the brokers' part in a
+//! scenario.
 #![allow(dead_code, reason = "each test file uses another part of it")]
 #![allow(unreachable_pub, reason = "a module of each test file")]
 use std::collections::BTreeMap;
