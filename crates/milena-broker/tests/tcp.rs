@@ -9,7 +9,8 @@ use common::{NOBODY, batch, frame, produce, produced, read};
 use milena_broker::{
     Act, ApiKey, Change, Cluster, ClusterConfig, Cut, Rule, ServeOptions, Server, Stop, serve,
 };
-use milena_wire::{ApiVersionsRequest, MetadataRequest, Request, Uuid};
+use milena_wire::api::fetch::{FetchPartition, FetchTopic};
+use milena_wire::{ApiVersionsRequest, FetchRequest, MetadataRequest, Request, Uuid};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -204,6 +205,64 @@ async fn a_held_request_is_carried_out_late() {
     assert_eq!(produced(&answer, 9), (0, 0));
 }
 
+fn fetch(max_wait_ms: i32) -> FetchRequest<'static> {
+    let partition = FetchPartition {
+        partition_max_bytes: 1 << 20,
+        ..FetchPartition::default()
+    };
+    let topic = FetchTopic {
+        topic: "t",
+        partitions: vec![partition],
+        ..FetchTopic::default()
+    };
+    FetchRequest {
+        max_wait_ms,
+        min_bytes: 1,
+        topics: vec![topic],
+        ..FetchRequest::default()
+    }
+}
+
+#[tokio::test]
+async fn a_reader_is_woken_by_a_writer() {
+    let server = server(1).await;
+    let mut reader = connect(&server, 1).await;
+    let mut two = frame(&fetch(10_000), 11);
+    two.extend(frame(&versions(), 3));
+    reader.write_all(&two).await.expect("written");
+    let nothing = tokio::time::timeout(Duration::from_millis(30), next(&mut reader)).await;
+    assert!(nothing.is_err(), "it waits");
+    let mut writer = connect(&server, 1).await;
+    let body = batch(NOBODY, &["a"]);
+    ask(&mut writer, &produce("t", Uuid::ZERO, 0, &body), 9)
+        .await
+        .expect("an answer");
+    let begun = Instant::now();
+    let answer = next(&mut reader).await.expect("an answer");
+    let response = read::<FetchRequest<'_>>(&answer, 11);
+    assert_eq!(response.responses[0].partitions[0].high_watermark, 1);
+    assert!(next(&mut reader).await.is_some(), "the request behind it");
+    assert!(begun.elapsed() < Duration::from_secs(1));
+}
+
+#[tokio::test]
+async fn a_reader_that_nobody_wakes_is_answered_in_time_and_one_that_leaves_is_noticed() {
+    let server = server(1).await;
+    let mut reader = connect(&server, 1).await;
+    let begun = Instant::now();
+    assert!(ask(&mut reader, &fetch(50), 11).await.is_some());
+    assert!(begun.elapsed() >= Duration::from_millis(50));
+    reader
+        .write_all(&frame(&fetch(60_000), 11))
+        .await
+        .expect("written");
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    drop(reader);
+    while server.connections(1) > 0 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
 #[tokio::test]
 async fn a_broker_stops_and_comes_back_at_its_port() {
     let server = server(2).await;
@@ -232,6 +291,27 @@ async fn a_broker_stops_and_comes_back_at_its_port() {
                 to: Some(1),
             })
             .expect("moved");
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_cannot_keep_a_broker_from_stopping() {
+    let server = server(1).await;
+    let body = batch(NOBODY, &[&"x".repeat(900_000)]);
+    let mut stream = connect(&server, 1).await;
+    ask(&mut stream, &produce("t", Uuid::ZERO, 0, &body), 9)
+        .await
+        .expect("an answer");
+    stream
+        .write_all(&frame(&fetch(0), 11).repeat(100))
+        .await
+        .expect("written");
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    for how in [Stop::Abrupt, Stop::Graceful] {
+        let stopped =
+            tokio::time::timeout(Duration::from_secs(2), server.stop_broker(1, how)).await;
+        assert!(stopped.is_ok(), "{how:?}");
+        server.start_broker(1).expect("its port");
     }
 }
 

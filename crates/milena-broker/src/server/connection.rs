@@ -23,6 +23,9 @@ const READ: usize = 256 * 1024;
 /// How many bytes of requests may pile up behind one that waits.
 const READ_AHEAD: usize = 1024 * 1024;
 
+/// How long a client may take to read the last answers.
+const FAREWELL: Duration = Duration::from_millis(500);
+
 /// An answer that is not due yet.
 struct Held {
     due: Instant,
@@ -53,7 +56,7 @@ pub(super) struct Connection {
     appended: watch::Receiver<u64>,
     input: BytesMut,
     /// Answers that are due, together.
-    output: Vec<u8>,
+    output: BytesMut,
     held: VecDeque<Held>,
     /// Whether the broker stays silent from now on.
     silent: bool,
@@ -83,7 +86,7 @@ impl Connection {
             orders,
             appended,
             input: BytesMut::with_capacity(READ),
-            output: Vec::new(),
+            output: BytesMut::new(),
             held: VecDeque::new(),
             silent: false,
             last: false,
@@ -100,9 +103,12 @@ impl Connection {
         match end {
             End::Close(Stop::Graceful) => {
                 self.release(true);
-                // The client may be gone: then there is nobody to write to.
-                let _ = self.stream.write_all(&self.output).await;
-                let _ = self.stream.shutdown().await;
+                // A client that is gone, or does not read, is not waited for.
+                let farewell = async {
+                    self.stream.write_all_buf(&mut self.output).await?;
+                    self.stream.shutdown().await
+                };
+                let _ = tokio::time::timeout(FAREWELL, farewell).await;
             }
             End::Close(Stop::Abrupt) => {
                 // Without lingering a close becomes a reset.
@@ -213,9 +219,15 @@ impl Connection {
     }
 
     async fn write(&mut self) -> Result<(), End> {
-        if !self.output.is_empty() {
-            self.stream.write_all(&self.output).await?;
-            self.output.clear();
+        while !self.output.is_empty() {
+            tokio::select! {
+                // What is written leaves the output, also if an order comes in between.
+                written = self.stream.write_all_buf(&mut self.output) => written?,
+                changed = self.orders.changed() => match changed {
+                    Ok(()) => self.ordered()?,
+                    Err(_) => return Err(End::Close(Stop::Abrupt)),
+                },
+            }
         }
         if self.last {
             Err(End::Close(Stop::Graceful))
