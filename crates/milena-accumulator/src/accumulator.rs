@@ -351,10 +351,14 @@ impl Accumulator {
 
     /// Takes no more records, and fails all who wait. What was appended stays, and can be taken; nothing of it lingers.
     pub fn close(&self, reason: CloseReason, bin: &mut Bin) {
+        self.shut(reason, bin);
+        self.wake(-1, Urgency::Now);
+    }
+
+    fn shut(&self, reason: CloseReason, bin: &mut Bin) {
         self.gate.close(reason);
         self.pool.close(reason, bin);
         self.registry.close(reason, bin);
-        self.wake(-1, Urgency::Now);
     }
 
     /// Takes records again, after a failed transaction was aborted; in a new generation, which is returned.
@@ -416,7 +420,10 @@ impl Accumulator {
 
 impl Drop for Accumulator {
     fn drop(&mut self) {
+        // Handles to topics and deliveries may live on; nobody is left to be woken for sending.
+        let mut bin = Bin::new();
+        self.shut(CloseReason::Aborted, &mut bin);
         let failure = BatchFailure::new(FailureReason::Lost, Fate::NotWritten);
-        self.abort(CloseReason::Aborted, &Arc::new(failure), &mut Bin::new());
+        self.sweep(&Arc::new(failure), &mut bin);
     }
 }

@@ -91,14 +91,21 @@ impl Topic {
         };
         let count = self.partition_count();
         let chosen = chosen.filter(|partition| *partition < count);
-        let chosen = chosen.unwrap_or_else(|| {
-            let available = self.available();
-            let view = TopicView {
-                partition_count: count,
-                available: &available,
-            };
-            uniform(&view, chooser.random())
-        });
-        chosen as u32
+        chosen.map_or_else(|| self.uniform(&mut chooser), |chosen| chosen as u32)
+    }
+
+    /// Any partition that has a leader, or any if none has.
+    pub(crate) fn any(&self) -> u32 {
+        let mut chooser = self.chooser.lock().unwrap_or_else(PoisonError::into_inner);
+        self.uniform(&mut chooser)
+    }
+
+    fn uniform(&self, chooser: &mut Chooser) -> u32 {
+        let available = self.available();
+        let view = TopicView {
+            partition_count: self.partition_count(),
+            available: &available,
+        };
+        uniform(&view, chooser.random()) as u32
     }
 }

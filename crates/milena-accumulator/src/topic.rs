@@ -228,7 +228,28 @@ impl Topic {
             self.store_leader(index, leaders.get(index as usize).copied().flatten());
         }
         self.available_stale.store(true, Ordering::Release);
-        self.count.store(leaders.len() as u32, Ordering::Release);
+        let count = leaders.len() as u32;
+        let before = self.count.swap(count, Ordering::AcqRel);
+        self.settle(before == 0);
+    }
+
+    /// Chooses a sticky partition for a topic that is new, or for one that lost the partition that was.
+    fn settle(&self, new: bool) {
+        loop {
+            let sticky = self.sticky.load(Ordering::Relaxed);
+            let Some(found) = self.find(sticky) else {
+                return;
+            };
+            // Only who holds this lock changes the choice, if it is this partition.
+            let _queue = found.partition.lock();
+            if self.sticky.load(Ordering::Relaxed) != sticky {
+                continue;
+            }
+            if new || sticky >= self.count.load(Ordering::Relaxed) {
+                self.sticky.store(self.any(), Ordering::Relaxed);
+            }
+            return;
+        }
     }
 
     pub(crate) fn set_leader(&self, index: u32, leader: Option<i32>) {

@@ -208,6 +208,21 @@ fn large_shared_values_stay_where_they_are() {
     assert!(batch.body.segments().any(here));
     assert_eq!(batch.body.segments().count(), 3);
     assert!(values(&batch).iter().eq([&small, &shared, &small]));
+    // One that leaves no memory for a chunk beside it is copied into an allocation of just its size.
+    let config = Config {
+        buffer_memory: 10_000,
+        ..Config::default()
+    };
+    let (accumulator, topic) = with_topic(config, 1);
+    let record = Record {
+        value: Value::Shared(&shared),
+        ..Record::default()
+    };
+    put(&accumulator, &topic, &record).unwrap();
+    let batch = accumulator.take(topic.slot(0).unwrap()).unwrap().batch;
+    assert!(!batch.body.segments().any(here));
+    assert!(values(&batch).iter().eq([&shared]));
+    assert_eq!(accumulator.snapshot().buffered(), batch.body.len());
     // A compressor wants bytes that are close together: with a codec they are copied.
     let config = Config {
         compression: Compression::new(Codec::Lz4).unwrap(),
@@ -516,4 +531,18 @@ fn a_compressed_body_keeps_only_what_it_needs() {
     assert_eq!(accumulator.snapshot().buffered(), 300);
     batch.complete(done(0), &mut Bin::new());
     assert_eq!(accumulator.snapshot().buffered(), 0);
+}
+
+#[test]
+fn a_topic_made_anew_with_fewer_partitions_is_still_written_to() {
+    let (accumulator, topic) = with_topic(Config::default(), 50);
+    let mut bin = Bin::new();
+    assert!(
+        accumulator
+            .put_topic("t", [1; 16], &[Some(1); 2], &mut bin)
+            .is_empty()
+    );
+    for _ in 0..100 {
+        assert!(put(&accumulator, &topic, &value(&[0; 1000])).unwrap() < 2);
+    }
 }

@@ -97,7 +97,10 @@ impl Accumulator {
                         queue.sticky += BatchHeader::LEN as u64;
                     }
                 }
-                let delivery = self.write_record(&mut queue, place, supplies, record, want);
+                // With an allocation of just its size, the record is copied even if its value could stay.
+                let shared = record.shared.filter(|_| !need.exact);
+                let record = Prepared { shared, ..*record };
+                let delivery = self.write_record(&mut queue, place, supplies, &record, want);
                 let urgency = self.after(topic, found, place, &mut queue, clock);
                 let urgency = urgency.or_else(|| self.report(found, &mut queue));
                 drop(queue);

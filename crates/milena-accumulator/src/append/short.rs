@@ -211,6 +211,7 @@ impl Accumulator {
     #[cold]
     pub(super) fn report(&self, found: Found<'_>, queue: &mut Queue) -> Option<Urgency> {
         let (what, urgency) = match queue.change()? {
+            Change::Opened(at) if self.pressed() => (What::Opened { at }, Urgency::Now),
             Change::Opened(at) => {
                 let deadline = at + self.config.linger;
                 (What::Opened { at }, Urgency::Opened { deadline })
