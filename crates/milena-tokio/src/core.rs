@@ -134,8 +134,10 @@ impl Core {
     /// Fails what is not delivered and closes everything. Later calls change nothing.
     pub(crate) fn abort(self: &Arc<Self>) {
         self.is_ending.store(true, Ordering::SeqCst);
-        self.accumulator
-            .close(CloseReason::Aborted, &mut Bin::new());
+        if self.accumulator.closed().is_none() || !self.ask(Sender::is_drained) {
+            self.accumulator
+                .close(CloseReason::Aborted, &mut Bin::new());
+        }
         let lost = self.visit(|sender, now| {
             let before = sender.counters().records_failed;
             sender.abort(now);
