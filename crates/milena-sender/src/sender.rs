@@ -468,7 +468,12 @@ impl Sender {
                 self.board.ring(node);
             }
             ClientEvent::NodeLost { node, reason } => {
-                self.unreachable.insert(node, reason.to_string());
+                let broker = self.client.cluster().broker(node);
+                let at = broker.map_or_else(String::new, |broker| format!(" at {}", broker.address));
+                // What is known of an advertised address says more.
+                self.unreachable
+                    .entry(node)
+                    .or_insert_with(|| format!("no connection to broker {}{at}: {reason}", node.0));
                 if self.board.wants(node) {
                     self.client.want(now, node);
                 }

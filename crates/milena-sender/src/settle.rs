@@ -464,7 +464,7 @@ impl Sender {
 
     fn why_silent(&self, node: NodeId) -> String {
         match self.unreachable.get(&node) {
-            Some(why) => format!("broker {} cannot be reached: {why}", node.0),
+            Some(why) => why.clone(),
             None => format!("its leader, broker {}, did not take it", node.0),
         }
     }
