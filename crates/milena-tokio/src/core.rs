@@ -208,7 +208,6 @@ impl Core {
                 self.status
                     .send_replace(Status::Unreachable(servers.into()));
             }
-            Event::AdvertisedUnreachable { explanation, .. } => tracing::warn!("{explanation}"),
             _ => {}
         }
     }

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use milena::{BuildError, CloseReason, FailureReason, Fate, Message, Producer, Record, SendError};
-use milena_broker::{Act, ApiKey, Rule, ServeOptions, Server, Stop, serve_in_thread};
+use milena_broker::{Act, ApiKey, Cut, Rule, ServeOptions, Server, Stop, serve_in_thread};
 use support::{cluster, config, logs};
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -369,5 +369,43 @@ async fn a_broker_that_is_restarted_costs_nothing_but_time() {
         delivery.await.unwrap();
     }
     assert_eq!(stored(&server), 2000);
-    assert!(producer.snapshot().sent.retries > 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_cut_before_the_answer_store_nothing_twice() {
+    let server = cluster(1).await;
+    server.cluster().create_topic("orders", 2).unwrap();
+    for (skip, cut) in [
+        (1, Cut::After),
+        (3, Cut::InAnswer),
+        (5, Cut::InRequest),
+        (7, Cut::Before),
+    ] {
+        let rule = Rule::on(ApiKey::PRODUCE).skip(skip).times(1);
+        server.cluster().add_rule(rule.act(Act::Cut(cut)));
+    }
+    let producer = config(&server).connect().await.unwrap();
+    let mut deliveries = Vec::new();
+    for n in 0..300 {
+        let record = Record::to("orders").partition(n % 2).value(n.to_string());
+        deliveries.push(producer.send(record).await.unwrap());
+        if n % 20 == 0 {
+            tokio::time::sleep(Duration::from_millis(7)).await;
+        }
+    }
+    for delivery in deliveries {
+        delivery.await.unwrap();
+    }
+    for (partition, log) in logs(&server, "orders").iter().enumerate() {
+        let numbers: Vec<usize> = log
+            .iter()
+            .map(|record| record.text().parse().unwrap())
+            .collect();
+        assert_eq!(
+            numbers,
+            (0..150).map(|n| 2 * n + partition).collect::<Vec<_>>()
+        );
+    }
+    let sent = producer.snapshot().sent;
+    assert!(sent.retries >= 4 && sent.lost >= 4, "{sent:?}");
 }
