@@ -18,8 +18,9 @@ pub(crate) struct Parcel {
     pub(crate) batch: Batch,
     /// How the body is compressed.
     pub(crate) codec: Codec,
-    /// Its place among the batches of the partition.
-    pub(crate) ordinal: u64,
+    /// Its place among the batches of the partition: the number of the batch that was taken, and
+    /// which record of that batch is its first.
+    pub(crate) order: (u64, u32),
     /// Its name at the broker, from the first attempt on; none without idempotence.
     pub(crate) stamp: Option<Stamp>,
     /// How often it was put into a request.
@@ -142,8 +143,6 @@ pub(crate) struct Partition {
     /// Its leader has acknowledged a batch on the present connection: until then a broker that
     /// knows nothing of the producer would take any batch as the first.
     pub(crate) proven: Option<ConnectionId>,
-    /// The number of the last request with a batch of this partition.
-    pub(crate) request: u64,
     pub(crate) sequences: PartitionSequences,
     pub(crate) back_off: Option<Instant>,
     /// A batch that was never sent is with the compressor. At most one is, so that order is kept;
@@ -151,6 +150,8 @@ pub(crate) struct Partition {
     pub(crate) sealing: bool,
     /// How many batches are being cut: their parts have to go before anything newer.
     pub(crate) cutting: u32,
+    /// The request it was last put into: a request has at most one batch of a partition.
+    pub(crate) round: u64,
     /// A response about the oldest batch in flight is being read.
     pub(crate) awaits_verdict: bool,
     pub(crate) schedule: Schedule,
@@ -176,11 +177,11 @@ impl Partition {
             in_flight: VecDeque::new(),
             wire: None,
             proven: None,
-            request: 0,
             sequences: PartitionSequences::default(),
             back_off: None,
             sealing: false,
             cutting: 0,
+            round: 0,
             awaits_verdict: false,
             schedule: Schedule::Idle,
             listed: None,
@@ -195,7 +196,7 @@ impl Partition {
         Parcel {
             batch,
             codec: Codec::None,
-            ordinal: self.next_ordinal,
+            order: (self.next_ordinal, 0),
             stamp: None,
             attempts: 0,
             in_doubt: false,
@@ -208,7 +209,7 @@ impl Partition {
     pub(crate) fn requeue(&mut self, parcel: Parcel) {
         let place = self
             .retries
-            .partition_point(|other| other.ordinal < parcel.ordinal);
+            .partition_point(|other| other.order < parcel.order);
         self.retries.insert(place, parcel);
     }
 

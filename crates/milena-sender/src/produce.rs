@@ -110,11 +110,17 @@ impl Sender {
         slots: &mut Vec<Slot>,
         items: &mut Vec<Item>,
     ) {
+        self.round += 1;
         let mut room = self.config.max_request_size;
         for _ in 0..self.board.node(node).map_or(0, |node| node.ready.len()) {
             let Some(slot) = self.board.pop_ready(node) else {
                 break;
             };
+            if self.in_this_request(slot) {
+                // The rotation has come round.
+                self.board.unpop(node, slot);
+                break;
+            }
             if !self.take_one(now, connection, node, slot, &mut room, slots, items) {
                 self.board.unpop(node, slot);
                 return;
@@ -123,15 +129,19 @@ impl Sender {
         let mut last = None;
         while let Some((until, slot)) = self.board.next_lingering(node, last) {
             last = Some((until, slot));
-            // One that was served as ready and has more: a request has one batch of a partition.
-            let this = self.counters.requests + 1;
-            if self.board.get(slot).is_none_or(|partition| partition.request == this) {
+            if self.in_this_request(slot) {
                 continue;
             }
             if !self.take_one(now, connection, node, slot, &mut room, slots, items) {
                 return;
             }
         }
+    }
+
+    fn in_this_request(&self, slot: Slot) -> bool {
+        self.board
+            .get(slot)
+            .is_some_and(|partition| partition.round == self.round)
     }
 
     /// Puts one batch of the partition into the request; `false` when it does not fit any more.
@@ -225,7 +235,6 @@ impl Sender {
             partition.proven = None;
         }
         parcel.attempts += 1;
-        partition.request = self.counters.requests + 1;
         self.counters.batches += 1;
         self.counters.retries += u64::from(parcel.attempts > 1);
         let item = Item {
@@ -236,6 +245,7 @@ impl Sender {
             header: header(&parcel),
             body: parcel.batch.body.clone(),
         };
+        partition.round = self.round;
         partition.wire = Some((connection, node));
         partition.in_flight.push_back(parcel);
         let depth = partition.in_flight.len();

@@ -145,7 +145,7 @@ impl Seal<'_> {
             parcels.push(Parcel {
                 batch,
                 codec,
-                ordinal: parcel.ordinal,
+                order: (parcel.order.0, parcel.order.1 + first.unsigned_abs()),
                 stamp,
                 attempts: 0,
                 in_doubt: false,

@@ -56,6 +56,8 @@ pub struct Sender {
     /// Why brokers could not be reached at the last attempt.
     pub(crate) unreachable: BTreeMap<NodeId, String>,
     pub(crate) to_cut: Vec<SealItem>,
+    /// The number of the request that is being filled.
+    pub(crate) round: u64,
     pub(crate) counters: Counters,
     pub(crate) rng: Rng,
     pub(crate) bin: Bin,
@@ -117,6 +119,7 @@ impl Sender {
             topic_ids: BTreeMap::new(),
             unreachable: BTreeMap::new(),
             to_cut: Vec::new(),
+            round: 0,
             counters: Counters::default(),
             rng,
             bin: Bin::new(),

@@ -204,7 +204,7 @@ impl Sender {
         let waits_for_older = partition
             .retries
             .front()
-            .is_some_and(|older| older.ordinal < parcel.ordinal)
+            .is_some_and(|older| older.order < parcel.order)
             || partition.cutting > 0;
         if waits_for_older {
             // It comes right by itself once the older one is in the log.

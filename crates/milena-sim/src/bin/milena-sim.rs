@@ -1,0 +1,75 @@
+//! Runs seeds: `milena-sim --seeds N [--from S]`, or one of them with its journal: `--seed S`.
+//! `--without-dedupe` switches the broker's deduplication off, which the laws must notice.
+#![allow(clippy::print_stdout, reason = "it is a command")]
+
+use std::process::ExitCode;
+
+use milena_sim::{Plan, run_with};
+
+fn main() -> ExitCode {
+    let mut seeds = 1_000;
+    let mut from = 0;
+    let mut only = None;
+    let mut dedupe = true;
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        let mut number = || arguments.next().and_then(|text| text.parse::<u64>().ok());
+        let understood = match argument.as_str() {
+            "--seeds" => number().map(|n| seeds = n).is_some(),
+            "--from" => number().map(|n| from = n).is_some(),
+            "--seed" => number().map(|n| only = Some(n)).is_some(),
+            "--without-dedupe" => {
+                dedupe = false;
+                true
+            }
+            _ => false,
+        };
+        if !understood {
+            println!("usage: milena-sim [--seeds N] [--from S] [--seed S] [--without-dedupe]");
+            return ExitCode::from(2);
+        }
+    }
+    let plan = |seed| {
+        if dedupe {
+            Plan::new(seed)
+        } else {
+            Plan::new(seed).without_dedupe()
+        }
+    };
+    if let Some(seed) = only {
+        return tell(plan(seed));
+    }
+    let mut failed = 0_u64;
+    for seed in from..from + seeds {
+        if let Err(broken) = run_with(plan(seed), false) {
+            println!("{broken}");
+            failed += 1;
+            if failed >= 10 {
+                break;
+            }
+        }
+    }
+    println!("{} passed, {failed} failed", seeds.saturating_sub(failed));
+    ExitCode::from(u8::from(failed > 0))
+}
+
+/// Runs one seed and prints what happened.
+fn tell(plan: Plan) -> ExitCode {
+    println!("{plan:#?}");
+    match run_with(plan, true) {
+        Ok(journal) => {
+            for line in journal {
+                println!("{line}");
+            }
+            println!("the laws hold");
+            ExitCode::SUCCESS
+        }
+        Err(broken) => {
+            for line in &broken.journal {
+                println!("{line}");
+            }
+            println!("{broken}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,645 @@
+//! Virtual time, and a network between a producer and a cluster.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use milena_broker::{Change, Cluster, ClusterConfig, Reply, Wait};
+use milena_record::Compressor;
+use milena_sender::accumulator::{Accumulator, Bin, Clock, Urgency, Wake};
+use milena_sender::client::{
+    Action, Address, CloseReason, ConnectFailure, ConnectionId, NodeId, Rng,
+};
+use milena_sender::{Config, Cursor, FrameBuffer, Sender, Transmit, WriteJob};
+
+use crate::tell;
+use crate::wire::Wire;
+
+/// The first broker's port; broker `n` listens on `PORT + n - 1`.
+const PORT: u16 = 9092;
+
+/// A producer and a cluster in virtual time.
+pub struct World {
+    /// The cluster; change it as you like between steps.
+    pub cluster: Cluster,
+    /// Where records go in.
+    pub accumulator: Arc<Accumulator>,
+    /// The producer's sender.
+    pub sender: Sender,
+    /// The randomness of everything but the sender and the cluster.
+    pub rng: Rng,
+    /// How long bytes travel at least and at most, one way.
+    pub latency: (Duration, Duration),
+    start: Instant,
+    now: Duration,
+    queue: BTreeMap<(Duration, u64), Happening>,
+    next: u64,
+    wires: BTreeMap<ConnectionId, Wire>,
+    woken: BTreeSet<ConnectionId>,
+    bells: Arc<Bells>,
+    compressor: Compressor,
+    buffer: FrameBuffer,
+    /// What happened, if somebody wants to read it.
+    pub journal: Option<Vec<String>>,
+}
+
+/// What is to happen at a time.
+enum Happening {
+    Connected(ConnectionId),
+    ConnectFailed(ConnectionId),
+    /// All bytes of the present write have left.
+    Written(ConnectionId),
+    /// A request arrives at its broker. The connection may be gone by then.
+    Arrives {
+        connection: ConnectionId,
+        broker: i32,
+        frame: Vec<u8>,
+    },
+    /// A broker goes on with a request it held.
+    Resumes {
+        connection: ConnectionId,
+        broker: i32,
+        frame: Vec<u8>,
+        wait: Wait,
+    },
+    Answered {
+        connection: ConnectionId,
+        bytes: Vec<u8>,
+    },
+    PeerCloses(ConnectionId),
+    Changes(Change),
+    /// Somebody else's turn: the step ends.
+    Pause,
+}
+
+#[derive(Default)]
+struct Bells(Mutex<Vec<(i32, Urgency)>>);
+
+impl Bells {
+    fn take(&self) -> Vec<(i32, Urgency)> {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Wake for Bells {
+    fn wake(&self, leader: i32, urgency: Urgency) {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push((leader, urgency));
+    }
+}
+
+/// The clock of a [`World`], as it stands.
+#[derive(Clone, Copy, Debug)]
+pub struct Standing {
+    now: Instant,
+    wall_ms: i64,
+}
+
+impl Clock for Standing {
+    fn now(&self) -> Instant {
+        self.now
+    }
+
+    fn wall_ms(&self) -> i64 {
+        self.wall_ms
+    }
+}
+
+impl World {
+    /// A world at time zero. The sender's bootstrap servers are all brokers of the cluster.
+    pub fn new(
+        seed: u64,
+        cluster: ClusterConfig,
+        mut config: Config,
+        accumulator: milena_sender::accumulator::Config,
+    ) -> Self {
+        let mut rng = Rng::new(seed);
+        let start = Instant::now();
+        let brokers = cluster.brokers as u16;
+        let cluster = Cluster::new(ClusterConfig {
+            port: PORT,
+            seed: rng.next_u64(),
+            ..cluster
+        });
+        config.client.bootstrap = (0..brokers)
+            .map(|n| Address::new("127.0.0.1", PORT + n))
+            .collect();
+        let accumulator = Arc::new(Accumulator::new(accumulator, rng.next_u64()));
+        let bells = Arc::new(Bells::default());
+        accumulator.set_wake(bells.clone());
+        let sender = Sender::new(config, Arc::clone(&accumulator), rng.next_u64(), start);
+        Self {
+            cluster,
+            accumulator,
+            sender,
+            rng,
+            latency: (Duration::from_micros(50), Duration::from_millis(2)),
+            start,
+            now: Duration::ZERO,
+            queue: BTreeMap::new(),
+            next: 0,
+            wires: BTreeMap::new(),
+            woken: BTreeSet::new(),
+            bells,
+            compressor: Compressor::new(),
+            buffer: FrameBuffer::new(),
+            journal: None,
+        }
+    }
+
+    /// The time since the beginning.
+    pub fn elapsed(&self) -> Duration {
+        self.now
+    }
+
+    /// The producer's clock.
+    pub fn clock(&self) -> Standing {
+        Standing {
+            now: self.instant(),
+            wall_ms: 1_700_000_000_000 + self.millis(),
+        }
+    }
+
+    fn instant(&self) -> Instant {
+        self.start + self.now
+    }
+
+    fn millis(&self) -> i64 {
+        self.now.as_millis() as i64
+    }
+
+    /// Lets something happen to the cluster later.
+    pub fn change_at(&mut self, at: Duration, change: Change) {
+        self.at(at, Happening::Changes(change));
+    }
+
+    /// Lets [`step`](Self::step) return at that time at the latest.
+    pub fn pause_at(&mut self, at: Duration) {
+        self.at(at, Happening::Pause);
+    }
+
+    fn at(&mut self, at: Duration, happening: Happening) {
+        self.next += 1;
+        self.queue.insert((at.max(self.now), self.next), happening);
+    }
+
+    fn note(&mut self, what: impl FnOnce() -> String) {
+        if let Some(journal) = &mut self.journal {
+            let text = format!("{:>12.3} ms  {}", self.now.as_secs_f64() * 1e3, what());
+            journal.push(text);
+        }
+    }
+
+    /// Does everything that is due now, then goes to the next thing that happens and does it.
+    /// `false` if nothing will ever happen again.
+    pub fn step(&mut self) -> bool {
+        self.drive();
+        let due = self
+            .sender
+            .poll_timeout()
+            .map(|at| at.saturating_duration_since(self.start));
+        let wire = self.wires.values().filter_map(|wire| wire.timer).min();
+        let timer = [due, wire].into_iter().flatten().min();
+        let next = self.queue.first_key_value().map(|((at, _), _)| *at);
+        match (next, timer) {
+            (None, None) => return false,
+            (Some(next), timer) if timer.is_none_or(|timer| next <= timer) => {
+                let Some((_, happening)) = self.queue.pop_first() else {
+                    return false;
+                };
+                self.now = self.now.max(next);
+                self.happen(happening);
+            }
+            (_, Some(timer)) => {
+                self.now = self.now.max(timer);
+                let now = self.instant();
+                self.sender.handle_timeout(now);
+                let due = self
+                    .wires
+                    .iter()
+                    .filter(|(_, wire)| wire.timer.is_some_and(|at| at <= self.now));
+                let due: Vec<_> = due.map(|(id, _)| *id).collect();
+                self.woken.extend(due);
+            }
+            (Some(_), None) => {}
+        }
+        self.drive();
+        true
+    }
+
+    /// Runs until `done` says so; `false` if that does not happen by `until`, or nothing happens
+    /// any more.
+    pub fn run_until(&mut self, until: Duration, mut done: impl FnMut(&mut Self) -> bool) -> bool {
+        self.pause_at(until);
+        loop {
+            if done(self) {
+                return true;
+            }
+            if self.now >= until || !self.step() {
+                return done(self);
+            }
+        }
+    }
+
+    /// What the driver's tasks do: actions, wake-ups, writes, until nobody has anything to do.
+    fn drive(&mut self) {
+        loop {
+            let now = self.instant();
+            let mut busy = false;
+            for (leader, urgency) in self.bells.take() {
+                busy = true;
+                self.ring(leader, urgency);
+            }
+            while let Some(action) = self.sender.poll_action(now) {
+                busy = true;
+                self.act(action);
+            }
+            while let Some(connection) = self.sender.poll_wake(now) {
+                busy |= self.woken.insert(connection);
+            }
+            while self.sender.poll_event().is_some() {}
+            for connection in std::mem::take(&mut self.woken) {
+                busy |= self.serve(connection);
+            }
+            self.sender.take_bin().run();
+            if !busy {
+                return;
+            }
+        }
+    }
+
+    /// A bell of the accumulator's: wakes the leader's connection, or has the inbox read.
+    fn ring(&mut self, leader: i32, urgency: Urgency) {
+        let connection = self.sender.client().connection_to(NodeId(leader));
+        let Some(connection) = connection else { return };
+        let Some(wire) = self.wires.get(&connection) else {
+            return;
+        };
+        let asleep_past =
+            |deadline: Instant| wire.timer.is_none_or(|timer| self.start + timer > deadline);
+        match urgency {
+            Urgency::Opened { deadline } if !asleep_past(deadline) => {}
+            Urgency::Opened { .. } | Urgency::Now => {
+                self.woken.insert(connection);
+            }
+        }
+    }
+
+    fn act(&mut self, action: Action) {
+        match action {
+            Action::Connect {
+                connection,
+                address,
+                ..
+            } => {
+                let broker = i32::from(address.port) - i32::from(PORT) + 1;
+                let up = self
+                    .cluster
+                    .brokers()
+                    .any(|other| other.id == broker && other.up);
+                self.note(|| format!("connect {connection:?} to broker {broker}, up: {up}"));
+                self.wires.insert(connection, Wire::new(broker));
+                let at = self.now + self.flight();
+                self.at(
+                    at,
+                    if up {
+                        Happening::Connected(connection)
+                    } else {
+                        Happening::ConnectFailed(connection)
+                    },
+                );
+            }
+            Action::Close { connection, reason } => {
+                self.note(|| format!("close {connection:?}: {reason}"));
+                self.forget(connection);
+            }
+            Action::Transmit { connection } => {
+                self.woken.insert(connection);
+            }
+            _ => {}
+        }
+    }
+
+    /// The producer's side of a connection is gone. What it has sent may still arrive.
+    fn forget(&mut self, connection: ConnectionId) {
+        self.woken.remove(&connection);
+        if self.wires.remove(&connection).is_some() {
+            let now = self.millis();
+            self.cluster.disconnected(now, connection.0);
+        }
+    }
+
+    fn flight(&mut self) -> Duration {
+        let (least, most) = self.latency;
+        least + (most - least).mul_f64(self.rng.unit())
+    }
+
+    /// What a connection's task does when it is woken. Whether it did anything.
+    fn serve(&mut self, connection: ConnectionId) -> bool {
+        let now = self.instant();
+        let idle = |wire: &Wire| wire.open && wire.writing.is_none();
+        if !self.wires.get(&connection).is_some_and(idle) {
+            return false;
+        }
+        match self.sender.poll_transmit(now, connection) {
+            Some(Transmit::Seal(job)) => {
+                let sealed = job.run(&mut self.compressor);
+                self.sender.handle_sealed(now, sealed);
+                self.woken.insert(connection);
+            }
+            Some(Transmit::Write(job)) => self.write(connection, job),
+            None => {
+                let timer = self.sender.poll_timeout_of(now, connection);
+                let timer = timer.map(|at| at.saturating_duration_since(self.start));
+                if let Some(wire) = self.wires.get_mut(&connection) {
+                    wire.timer = timer;
+                }
+                return false;
+            }
+        }
+        true
+    }
+
+    fn write(&mut self, connection: ConnectionId, job: WriteJob) {
+        let now = self.instant();
+        self.sender.handle_write_begun(now, connection);
+        let frame = self.bytes(&job);
+        let flight = self.flight();
+        let Some(wire) = self.wires.get_mut(&connection) else {
+            return;
+        };
+        let broker = wire.broker;
+        wire.timer = None;
+        wire.writing = Some(job);
+        wire.arrives = wire.arrives.max(self.now + flight);
+        let arrives = wire.arrives;
+        self.note(|| {
+            format!(
+                "write {} bytes on {connection:?} to broker {broker}",
+                frame.len()
+            )
+        });
+        self.at(self.now + flight / 4, Happening::Written(connection));
+        self.at(
+            arrives,
+            Happening::Arrives {
+                connection,
+                broker,
+                frame,
+            },
+        );
+    }
+
+    /// The request's bytes without the length in front, gathered as a socket would take them.
+    fn bytes(&mut self, job: &WriteJob) -> Vec<u8> {
+        job.encode(&mut self.buffer)
+            .expect("topics of the simulation have short names");
+        let mut cursor = Cursor::default();
+        let mut frame = Vec::with_capacity(self.buffer.len());
+        while !self.buffer.is_written(&cursor) {
+            let mut slices = [std::io::IoSlice::new(&[]); 8];
+            let filled = self.buffer.slices(job, &cursor, &mut slices);
+            // A socket takes as much as it likes.
+            let offered: usize = slices[..filled].iter().map(|slice| slice.len()).sum();
+            let taken = 1 + self.rng.below(offered.max(1));
+            let bytes = slices[..filled]
+                .iter()
+                .flat_map(|slice| slice.iter())
+                .take(taken);
+            frame.extend(bytes);
+            self.buffer.advance(job, &mut cursor, taken.min(offered));
+        }
+        frame.split_off(4)
+    }
+
+    fn happen(&mut self, happening: Happening) {
+        let now = self.instant();
+        match happening {
+            Happening::Connected(connection) => {
+                let millis = self.millis();
+                let Some(wire) = self.wires.get_mut(&connection) else {
+                    return;
+                };
+                wire.open = true;
+                self.cluster.connected(millis, wire.broker, connection.0);
+                self.sender.handle_connected(now, connection);
+                self.woken.insert(connection);
+            }
+            Happening::ConnectFailed(connection) => {
+                if self.wires.remove(&connection).is_some() {
+                    let why = ConnectFailure::Refused("simulated".to_owned());
+                    self.sender.handle_connect_failed(now, connection, why);
+                }
+            }
+            Happening::Written(connection) => {
+                let Some(job) = self
+                    .wires
+                    .get_mut(&connection)
+                    .and_then(|wire| wire.writing.take())
+                else {
+                    return;
+                };
+                self.sender.handle_written(now, connection, job);
+                self.woken.insert(connection);
+            }
+            Happening::Arrives {
+                connection,
+                broker,
+                frame,
+            } => self.arrive(connection, broker, frame),
+            Happening::Resumes {
+                connection,
+                broker,
+                frame,
+                wait,
+            } => {
+                let millis = self.millis();
+                let reply = self.cluster.resume(millis, broker, &frame, wait);
+                if let Some(wire) = self.wires.get_mut(&connection) {
+                    wire.holding = false;
+                }
+                self.reply(connection, broker, frame, reply);
+                self.release(connection);
+            }
+            Happening::Answered { connection, bytes } => self.answered(connection, &bytes),
+            Happening::PeerCloses(connection) => {
+                self.note(|| format!("broker closes {connection:?}"));
+                if self.wires.contains_key(&connection) {
+                    self.forget(connection);
+                    self.sender
+                        .handle_closed(now, connection, CloseReason::Peer);
+                }
+            }
+            Happening::Changes(change) => self.change(change),
+            Happening::Pause => {}
+        }
+    }
+
+    /// A request arrives. A broker carries out what its socket holds even when the client is gone.
+    fn arrive(&mut self, connection: ConnectionId, broker: i32, frame: Vec<u8>) {
+        if let Some(wire) = self.wires.get_mut(&connection) {
+            if wire.closed_there || wire.silent {
+                return;
+            }
+            if wire.holding {
+                return wire.held.push(frame);
+            }
+        }
+        let now = self.millis();
+        self.note(|| {
+            format!(
+                "broker {broker} reads on {connection:?}: {}",
+                tell::request(&frame)
+            )
+        });
+        let reply = self.cluster.handle(now, broker, connection.0, &frame);
+        self.reply(connection, broker, frame, reply);
+    }
+
+    fn reply(&mut self, connection: ConnectionId, broker: i32, frame: Vec<u8>, reply: Reply) {
+        let flight = self.flight();
+        self.note(|| {
+            format!(
+                "broker {broker} on {connection:?}: {}",
+                tell::reply(&frame, &reply)
+            )
+        });
+        match reply {
+            Reply::Answer(answer) => {
+                let Some(wire) = self.wires.get_mut(&connection) else {
+                    return;
+                };
+                let at = self.now + flight + Duration::from_millis(answer.after_ms);
+                wire.answers = wire.answers.max(at);
+                let at = wire.answers;
+                wire.closed_there |= answer.then_close;
+                self.at(
+                    at,
+                    Happening::Answered {
+                        connection,
+                        bytes: answer.bytes,
+                    },
+                );
+                if answer.then_close {
+                    self.at(
+                        at + Duration::from_micros(10),
+                        Happening::PeerCloses(connection),
+                    );
+                }
+            }
+            Reply::Nothing => {}
+            Reply::Silence => {
+                if let Some(wire) = self.wires.get_mut(&connection) {
+                    wire.silent = true;
+                }
+            }
+            Reply::Wait(wait) => {
+                if let Some(wire) = self.wires.get_mut(&connection) {
+                    wire.holding = true;
+                }
+                let at = Duration::from_millis(wait.until_ms.max(0) as u64);
+                self.at(
+                    at,
+                    Happening::Resumes {
+                        connection,
+                        broker,
+                        frame,
+                        wait,
+                    },
+                );
+            }
+            Reply::Close => {
+                if let Some(wire) = self.wires.get_mut(&connection) {
+                    wire.closed_there = true;
+                    let at = wire.answers.max(self.now + flight);
+                    self.at(at, Happening::PeerCloses(connection));
+                }
+            }
+        }
+    }
+
+    /// Requests that waited behind a held one are carried out, until one of them is held.
+    fn release(&mut self, connection: ConnectionId) {
+        while let Some(wire) = self.wires.get_mut(&connection) {
+            if wire.holding || wire.closed_there || wire.held.is_empty() {
+                return;
+            }
+            let (frame, broker) = (wire.held.remove(0), wire.broker);
+            self.arrive(connection, broker, frame);
+        }
+    }
+
+    fn answered(&mut self, connection: ConnectionId, bytes: &[u8]) {
+        let now = self.instant();
+        if !self.wires.contains_key(&connection) {
+            return;
+        }
+        let frame = match milena_wire_frame(bytes) {
+            Some(frame) => frame,
+            // Half an answer, or what is none: the connection's close follows, or is the producer's to decide.
+            None => {
+                if bytes.len() >= 4
+                    && i32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]) as usize
+                        > bytes.len()
+                {
+                    return;
+                }
+                self.forget(connection);
+                return self.sender.handle_closed(
+                    now,
+                    connection,
+                    CloseReason::Io("garbage".to_owned()),
+                );
+            }
+        };
+        self.woken.insert(connection);
+        if let Err(fault) = self.sender.handle_frame(now, connection, frame) {
+            self.note(|| format!("fault on {connection:?}: {fault}"));
+            self.forget(connection);
+            self.sender
+                .handle_closed(now, connection, CloseReason::Fault(fault));
+        }
+    }
+
+    /// Carries a change out, and closes the connections of a broker that goes down.
+    pub fn change(&mut self, change: Change) {
+        self.note(|| format!("{change:?}"));
+        let now = self.millis();
+        let down = match &change {
+            Change::BrokerDown(broker) => Some(*broker),
+            _ => None,
+        };
+        // What cannot be done any more (a topic that is gone) is no fault of the plan's.
+        let _ = self.cluster.apply(now, change);
+        if let Some(broker) = down {
+            let there = self
+                .wires
+                .iter_mut()
+                .filter(|(_, wire)| wire.broker == broker);
+            let closed: Vec<_> = there
+                .map(|(id, wire)| {
+                    wire.closed_there = true;
+                    *id
+                })
+                .collect();
+            for connection in closed {
+                let at = self.now + self.flight();
+                self.at(at, Happening::PeerCloses(connection));
+            }
+        }
+    }
+
+    /// What the sender left to be done outside locks.
+    pub fn empty_bin(&mut self) -> usize {
+        let mut bin: Bin = self.sender.take_bin();
+        bin.run()
+    }
+}
+
+/// The frame in these bytes, if they are exactly one.
+fn milena_wire_frame(bytes: &[u8]) -> Option<&[u8]> {
+    let (length, frame) = bytes.split_first_chunk::<4>()?;
+    (i32::from_be_bytes(*length) == i32::try_from(frame.len()).ok()?).then_some(frame)
+}
