@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 #[derive(Debug)]
 pub(crate) struct Bell {
     epoch: Instant,
-    /// Nanoseconds after `epoch` until which the task sleeps; [`AWAKE`] while it is at work
+    /// Nanoseconds after `epoch` until which the task sleeps; [`AWAKE`] while it is at work.
     until: AtomicU64,
     rung: AtomicBool,
     waker: Mutex<Option<Waker>>,
@@ -156,5 +156,49 @@ mod tests {
         bell.ring_by(now + Duration::from_secs(1));
         assert!(!bell.sleep(&waker, None));
         assert!(bell.sleep(&waker, None));
+    }
+
+    #[test]
+    fn no_ring_is_lost_between_threads() {
+        struct Unpark(std::thread::Thread);
+        impl Wake for Unpark {
+            fn wake(self: Arc<Self>) {
+                self.0.unpark();
+            }
+        }
+        const RINGS: usize = 20_000;
+        let now = Instant::now();
+        let bell = Arc::new(Bell::new(now));
+        let work = Arc::new(AtomicUsize::new(0));
+        let ringers: Vec<_> = (0..3)
+            .map(|n| {
+                let (bell, work) = (Arc::clone(&bell), Arc::clone(&work));
+                std::thread::spawn(move || {
+                    for ring in 0..RINGS {
+                        work.fetch_add(1, SeqCst);
+                        match n {
+                            0 => bell.ring(),
+                            1 => bell.ring_by(now + Duration::from_secs(ring as u64)),
+                            _ => bell.call(),
+                        }
+                    }
+                })
+            })
+            .collect();
+        let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+        let mut done = 0;
+        while done < 3 * RINGS {
+            bell.awake();
+            done += work.swap(0, SeqCst);
+            if done < 3 * RINGS && bell.sleep(&waker, None) {
+                // A lost ring would end this wait in vain.
+                let parked = Instant::now();
+                std::thread::park_timeout(Duration::from_secs(10));
+                assert!(parked.elapsed() < Duration::from_secs(9), "{done}");
+            }
+        }
+        ringers
+            .into_iter()
+            .for_each(|ringer| ringer.join().unwrap());
     }
 }

@@ -102,7 +102,7 @@ struct Obituary {
     core: Arc<Core>,
     line: Arc<Line>,
     id: ConnectionId,
-    /// Whose bell the line's is
+    /// Whose bell the line's is.
     node: Option<i32>,
     reason: Option<Obit>,
 }

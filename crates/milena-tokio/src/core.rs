@@ -27,7 +27,7 @@ pub(crate) struct Core {
     lines: Mutex<BTreeMap<ConnectionId, Arc<Line>>>,
     pub(crate) status: watch::Sender<Status>,
     is_ending: AtomicBool,
-    /// When what is not delivered is given up; `None`: when its own time is up
+    /// When what is not delivered is given up; `None`: when its own time is up.
     give_up: Mutex<Option<Instant>>,
     runtime: Handle,
 }
@@ -95,13 +95,14 @@ impl Core {
         while let Some(action) = sender.poll_action(now) {
             self.perform(action);
         }
-        while let Some(event) = sender.poll_event() {
-            self.tell(event);
-        }
+        let events: Vec<Event> = std::iter::from_fn(|| sender.poll_event()).collect();
         let timeout = sender.poll_timeout();
         let bin = sender.take_bin();
         drop(sender);
         drop(bin);
+        for event in events {
+            self.tell(event);
+        }
         (result, timeout)
     }
 

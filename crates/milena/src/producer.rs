@@ -82,8 +82,8 @@ impl Producer {
     /// Accepts many records in order; one future has the outcomes of all.
     ///
     /// Cheaper than as many calls of [`send`](Self::send): neighbours to one partition share a
-    /// lock, and all share a reading of the clock. Waits as `send` does, with one `max.block.ms`
-    /// for each run of records to the same topic.
+    /// lock, and all share a reading of the clock. Waits as `send` does, up to `max.block.ms` for
+    /// each record.
     ///
     /// # Errors
     /// The reason why a record was not accepted, and the outcomes of those before it.
@@ -251,7 +251,7 @@ impl fmt::Debug for Producer {
     }
 }
 
-/// Beginning
+/// Beginning.
 impl ProducerConfig {
     /// Checks the configuration, starts the producer's tasks on the current tokio runtime, and
     /// returns, whether brokers are up or not.

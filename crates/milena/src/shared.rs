@@ -99,7 +99,7 @@ impl Shared {
         records: &[R],
         deliveries: &mut Deliveries,
     ) -> Result<(), SendError> {
-        let deadline = self.deadline();
+        let mut deadline = self.deadline();
         let (mut room, mut partition, mut done) = (None, None, 0);
         while done < records.len() {
             let found = match topic.take() {
@@ -115,6 +115,10 @@ impl Shared {
                 room.take(),
             );
             done += more;
+            if more > 0 {
+                // Each record has the whole of max.block.ms.
+                deadline = self.deadline();
+            }
             match refused {
                 None => {}
                 Some(Refused::Full { bytes }) => {

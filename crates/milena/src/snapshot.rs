@@ -1,15 +1,16 @@
 //! Plain numbers about a producer.
 
 use crate::shared::Shared;
+use crate::{BufferSnapshot, Counters};
 
 /// What a producer did and does, at one moment.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Snapshot {
     /// The buffer: memory, batches, those who wait.
-    pub buffer: milena_accumulator::Snapshot,
+    pub buffer: BufferSnapshot,
     /// What was sent, acknowledged, retried, and what failed, since the producer was built.
-    pub sent: milena_tokio::sender::Counters,
+    pub sent: Counters,
     /// Connections, those being made included.
     pub connections: usize,
     /// Requests that wait for an answer, on all connections.

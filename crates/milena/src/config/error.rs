@@ -1,50 +1,50 @@
 //! What can be wrong with a configuration.
 
-/// Why a configuration cannot be used; the text names the property and what to do
+/// Why a configuration cannot be used; the text names the property and what to do.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// Two settings that exclude each other
+    /// Two settings that exclude each other.
     #[error("{0}")]
     Conflict(String),
-    /// A property was given twice, perhaps once by an alias
+    /// A property was given twice, perhaps once by an alias.
     #[error("{key} is set twice: {other} means the same")]
     Duplicate {
-        /// The property as it was given the second time
+        /// The property as it was given the second time.
         key: String,
-        /// As it was given the first time
+        /// As it was given the first time.
         other: String,
     },
-    /// A value that the property cannot have
+    /// A value that the property cannot have.
     #[error("{key} cannot be {value:?}: {expected}")]
     Invalid {
-        /// The property, by Kafka's name
+        /// The property, by Kafka's name.
         key: String,
-        /// The value that was given
+        /// The value that was given.
         value: String,
-        /// What is allowed
+        /// What is allowed.
         expected: String,
     },
-    /// A required property is missing
+    /// A required property is missing.
     #[error("{key} is not set")]
     Missing {
-        /// The property, by Kafka's name
+        /// The property, by Kafka's name.
         key: &'static str,
     },
-    /// A property that Kafka's clients know and this one does not serve
+    /// A property that Kafka's clients know and this one does not serve.
     #[error("{key} is not supported{}", why(.reason))]
     NotSupported {
-        /// The property as it was given
+        /// The property as it was given.
         key: String,
-        /// What to use instead, or when it comes
+        /// What to use instead, or when it comes.
         reason: &'static str,
     },
-    /// A property that nobody knows
+    /// A property that nobody knows.
     #[error("{key} is not a property of a producer{}", meant(.nearest))]
     Unknown {
-        /// The property as it was given
+        /// The property as it was given.
         key: String,
-        /// The known property whose name is nearest
+        /// The known property whose name is nearest.
         nearest: Option<&'static str>,
     },
 }

@@ -11,17 +11,17 @@ pub(crate) use settle::Settings;
 
 use crate::{Acks, Compression};
 
-/// What to do when none of the known brokers can be used any more (`metadata.recovery.strategy`)
+/// What to do when none of the known brokers can be used any more (`metadata.recovery.strategy`).
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub enum MetadataRecovery {
-    /// Start again from `bootstrap.servers` (KIP-899, KIP-1102): the default
+    /// Start again from `bootstrap.servers` (KIP-899, KIP-1102): the default.
     #[default]
     Rebootstrap,
-    /// Keep trying the brokers known last
+    /// Keep trying the brokers known last.
     None,
 }
 
-/// The configuration of a producer, and its builder
+/// The configuration of a producer, and its builder.
 ///
 /// Every setting has one method, named as its Kafka property without units; [`from_properties`]
 /// sets the same values from the names that the Java client uses. Nothing is checked before
@@ -144,14 +144,14 @@ impl Default for ProducerConfig {
     }
 }
 
-/// Whom to speak to, and as whom
+/// Whom to speak to, and as whom.
 impl ProducerConfig {
-    /// A configuration with every default
+    /// A configuration with every default.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The brokers to ask first, as `host:port` separated by commas
+    /// The brokers to ask first, as `host:port` separated by commas.
     ///
     /// They are only the way in: once one of them has answered, the cluster's own list counts.
     /// `[::1]:9092` and a prefix such as `PLAINTEXT://` are understood. Naming two or three is
@@ -163,7 +163,7 @@ impl ProducerConfig {
         self
     }
 
-    /// The name that brokers write into their logs, metrics and quotas for this producer
+    /// The name that brokers write into their logs, metrics and quotas for this producer.
     ///
     /// Default: `producer-<n>`, counted in this process. An empty name is kept as it is.
     #[doc(alias = "client.id")]
@@ -172,7 +172,7 @@ impl ProducerConfig {
         self
     }
 
-    /// How long to wait for a TCP connection to open: at first, and at most
+    /// How long to wait for a TCP connection to open: at first, and at most.
     ///
     /// The time doubles with each failure in a row, with a jitter of 20 %. It covers looking up
     /// the name, connecting and the handshake. Default: 10 s to 30 s.
@@ -183,7 +183,7 @@ impl ProducerConfig {
         self
     }
 
-    /// Close a connection on which nothing has happened for this long; `None` keeps it for ever
+    /// Close a connection on which nothing has happened for this long; `None` keeps it for ever.
     ///
     /// Default: 9 minutes, just below the 10 minutes after which brokers close it.
     #[doc(alias = "connections.max.idle.ms")]
@@ -192,7 +192,7 @@ impl ProducerConfig {
         self
     }
 
-    /// How long to wait before connecting again to a broker that failed: at first, and at most
+    /// How long to wait before connecting again to a broker that failed: at first, and at most.
     ///
     /// The time doubles with each failure in a row, with a jitter of 20 %. Default: 50 ms to 1 s.
     #[doc(alias = "reconnect.backoff.ms")]
@@ -202,7 +202,7 @@ impl ProducerConfig {
         self
     }
 
-    /// The size of the socket's send buffer in bytes; `None` leaves it to the system
+    /// The size of the socket's send buffer in bytes; `None` leaves it to the system.
     ///
     /// Default: 131072.
     #[doc(alias = "send.buffer.bytes")]
@@ -212,7 +212,7 @@ impl ProducerConfig {
         self
     }
 
-    /// The size of the socket's receive buffer in bytes; `None` leaves it to the system
+    /// The size of the socket's receive buffer in bytes; `None` leaves it to the system.
     ///
     /// Default: 32768.
     #[doc(alias = "receive.buffer.bytes")]
@@ -223,9 +223,9 @@ impl ProducerConfig {
     }
 }
 
-/// What is promised of a record
+/// What is promised of a record.
 impl ProducerConfig {
-    /// How many replicas must have a record before it counts as delivered
+    /// How many replicas must have a record before it counts as delivered.
     ///
     /// Default: [`Acks::All`]. Anything less switches idempotence off, and is an error if
     /// idempotence was asked for.
@@ -235,7 +235,7 @@ impl ProducerConfig {
         self
     }
 
-    /// Whether brokers recognise a record sent twice, so that it is stored once and in order
+    /// Whether brokers recognise a record sent twice, so that it is stored once and in order.
     ///
     /// Default: on. Needs [`Acks::All`], retries, and at most five requests in flight: when it
     /// was asked for by this method, another setting of the first two is an error; when it was
@@ -246,7 +246,7 @@ impl ProducerConfig {
         self
     }
 
-    /// How often a batch may be sent again
+    /// How often a batch may be sent again.
     ///
     /// Default: 2147483647, that is, as often as [`delivery_timeout`](Self::delivery_timeout)
     /// allows. Prefer that setting.
@@ -256,7 +256,7 @@ impl ProducerConfig {
         self
     }
 
-    /// How many requests may wait for an answer on one connection, at least 1
+    /// How many requests may wait for an answer on one connection, at least 1.
     ///
     /// Default: 5. With 1, order is kept even without idempotence.
     #[doc(alias = "max.in.flight.requests.per.connection")]
@@ -265,7 +265,7 @@ impl ProducerConfig {
         self
     }
 
-    /// How long a record may take from its batch's opening to the acknowledgement
+    /// How long a record may take from its batch's opening to the acknowledgement.
     ///
     /// After it the record fails, whatever is still being tried. Must be at least
     /// [`linger`](Self::linger) plus [`request_timeout`](Self::request_timeout); when it is not
@@ -277,7 +277,7 @@ impl ProducerConfig {
         self
     }
 
-    /// How long to wait for the answer to one request
+    /// How long to wait for the answer to one request.
     ///
     /// After it the connection is closed and what was in flight on it is sent again. It also goes
     /// to the broker as the time to wait for replicas. Default: 30 s.
@@ -287,7 +287,7 @@ impl ProducerConfig {
         self
     }
 
-    /// How long to wait before trying something again: at first, and at most
+    /// How long to wait before trying something again: at first, and at most.
     ///
     /// Holds for batches and metadata. The time doubles with each failure in a row, with a jitter
     /// of 20 %. Default: 100 ms to 1 s.
@@ -299,9 +299,9 @@ impl ProducerConfig {
     }
 }
 
-/// How records are collected
+/// How records are collected.
 impl ProducerConfig {
-    /// How batches are compressed
+    /// How batches are compressed.
     ///
     /// Default: not at all. Each codec is a feature of this crate, all on by default.
     #[doc(alias = "compression.type")]
@@ -311,7 +311,7 @@ impl ProducerConfig {
         self
     }
 
-    /// How hard the codec tries; what is allowed depends on it
+    /// How hard the codec tries; what is allowed depends on it.
     ///
     /// gzip: 1 to 9; zstd: -131072 to 22; lz4: 9 only; snappy has none. Default: the codec's own.
     #[doc(alias = "compression.gzip.level")]
@@ -322,7 +322,7 @@ impl ProducerConfig {
         self
     }
 
-    /// How large a batch may grow, in bytes
+    /// How large a batch may grow, in bytes.
     ///
     /// A larger record is sent in a batch of its own. 0 puts every record into a batch of its own.
     /// Default: 16384.
@@ -332,7 +332,7 @@ impl ProducerConfig {
         self
     }
 
-    /// How long a batch that is not full waits for more records
+    /// How long a batch that is not full waits for more records.
     ///
     /// Full batches, [`flush`](crate::Producer::flush), closing and lack of memory do not wait for
     /// it. Default: 5 ms.
@@ -343,7 +343,7 @@ impl ProducerConfig {
         self
     }
 
-    /// How much memory records may take that are not yet delivered, in bytes
+    /// How much memory records may take that are not yet delivered, in bytes.
     ///
     /// An exact bound. When it is reached, [`send`](crate::Producer::send) waits and
     /// [`try_send`](crate::Producer::try_send) hands the record back. At least
@@ -355,7 +355,7 @@ impl ProducerConfig {
         self
     }
 
-    /// How large one request, and one record before compression, may be, in bytes
+    /// How large one request, and one record before compression, may be, in bytes.
     ///
     /// Default: 1048576. The broker's `message.max.bytes` and the topic's `max.message.bytes`
     /// bound a batch as well.
@@ -377,9 +377,9 @@ impl ProducerConfig {
     }
 }
 
-/// Which partition a record goes to
+/// Which partition a record goes to.
 impl ProducerConfig {
-    /// Whether records without a key prefer partitions whose brokers keep up (KIP-794)
+    /// Whether records without a key prefer partitions whose brokers keep up (KIP-794).
     ///
     /// Default: on.
     #[doc(alias = "partitioner.adaptive.partitioning.enable")]
@@ -388,7 +388,7 @@ impl ProducerConfig {
         self
     }
 
-    /// Leave out partitions whose broker has not taken anything for this long; zero: never
+    /// Leave out partitions whose broker has not taken anything for this long; zero: never.
     ///
     /// Only for records without a key, and only with adaptive partitioning. Default: zero.
     #[doc(alias = "partitioner.availability.timeout.ms")]
@@ -397,7 +397,7 @@ impl ProducerConfig {
         self
     }
 
-    /// Whether keys are ignored when a partition is chosen
+    /// Whether keys are ignored when a partition is chosen.
     ///
     /// Default: off, that is, records of one key go to one partition.
     #[doc(alias = "partitioner.ignore.keys")]
@@ -407,9 +407,9 @@ impl ProducerConfig {
     }
 }
 
-/// What is known of the cluster, and for how long
+/// What is known of the cluster, and for how long.
 impl ProducerConfig {
-    /// Ask for metadata again when what is known is this old
+    /// Ask for metadata again when what is known is this old.
     ///
     /// Default: 5 minutes.
     #[doc(alias = "metadata.max.age.ms")]
@@ -419,7 +419,7 @@ impl ProducerConfig {
         self
     }
 
-    /// Forget a topic that was not used for this long, at least 5 s
+    /// Forget a topic that was not used for this long, at least 5 s.
     ///
     /// Default: 5 minutes.
     #[doc(alias = "metadata.max.idle.ms")]
@@ -428,7 +428,7 @@ impl ProducerConfig {
         self
     }
 
-    /// What to do when none of the known brokers can be used
+    /// What to do when none of the known brokers can be used.
     ///
     /// Default: start again from the bootstrap servers.
     #[doc(alias = "metadata.recovery.strategy")]
@@ -437,7 +437,7 @@ impl ProducerConfig {
         self
     }
 
-    /// Start again from the bootstrap servers when metadata could not be had for this long
+    /// Start again from the bootstrap servers when metadata could not be had for this long.
     ///
     /// Default: 5 minutes.
     #[doc(alias = "metadata.recovery.rebootstrap.trigger.ms")]

@@ -6,7 +6,7 @@ use super::{ConfigError, MetadataRecovery, ProducerConfig, split_list};
 use crate::{Acks, Compression};
 
 impl ProducerConfig {
-    /// Reads a configuration from property names and values
+    /// Reads a configuration from property names and values.
     ///
     /// The names are those of the Java client; librdkafka's aliases (`metadata.broker.list`,
     /// `queue.buffering.max.ms`, …) are understood too. Values are read by Java's rules: white
@@ -36,7 +36,7 @@ impl ProducerConfig {
 #[derive(Default)]
 struct Reader {
     config: ProducerConfig,
-    /// Names already seen: as Kafka calls the property, as it was given
+    /// Names already seen: as Kafka calls the property, as it was given.
     seen: Vec<(&'static str, String)>,
     codec: Option<String>,
     levels: Vec<(&'static str, i32)>,
@@ -150,7 +150,7 @@ fn has_levels(codec: Compression) -> bool {
     !matches!(codec, Compression::None | Compression::Snappy)
 }
 
-/// Levels are checked even when their codec is not the one used, as in the Java client
+/// Levels are checked even when their codec is not the one used, as in the Java client.
 fn check_level(key: &'static str, level: i32) -> Result<(), ConfigError> {
     let expected = match key {
         "compression.gzip.level" if level != -1 && !(1..=9).contains(&level) => {
@@ -169,7 +169,7 @@ fn check_level(key: &'static str, level: i32) -> Result<(), ConfigError> {
 
 const INT: i64 = i32::MAX as i64;
 
-/// A value with the name it was given under, for the texts of errors
+/// A value with the name it was given under, for the texts of errors.
 struct Value<'a> {
     key: &'a str,
     text: &'a str,
@@ -262,7 +262,7 @@ impl Value<'_> {
         }
     }
 
-    /// Properties with one value that says what happens anyway; any other value is refused
+    /// Properties with one value that says what happens anyway; any other value is refused.
     fn accept_if_harmless(&self, key: &str) -> Result<(), ConfigError> {
         let text = self.text;
         let (harmless, reason) = match key {
@@ -310,7 +310,7 @@ impl Value<'_> {
     }
 }
 
-/// Java's serializers whose output is what milena takes: the bytes of the value
+/// Java's serializers whose output is what milena takes: the bytes of the value.
 fn serializes_as_is(class: &str) -> bool {
     let name = class.strip_prefix("org.apache.kafka.common.serialization.");
     matches!(
@@ -321,7 +321,7 @@ fn serializes_as_is(class: &str) -> bool {
     )
 }
 
-/// Kafka's own name of a property, if it is one
+/// Kafka's own name of a property, if it is one.
 fn canonical(given: &str) -> Option<&'static str> {
     if let Some((_, name)) = ALIASES.iter().find(|(alias, _)| *alias == given) {
         return Some(name);
@@ -340,7 +340,7 @@ fn canonical(given: &str) -> Option<&'static str> {
     })
 }
 
-/// The known name with the fewest edits, if it is near enough to be a slip
+/// The known name with the fewest edits, if it is near enough to be a slip.
 fn nearest(given: &str) -> Option<&'static str> {
     let names = KEYS
         .iter()
@@ -351,7 +351,7 @@ fn nearest(given: &str) -> Option<&'static str> {
     (distance <= 3.max(given.len() / 3)).then_some(name)
 }
 
-/// Levenshtein's distance, byte by byte
+/// Levenshtein's distance, byte by byte.
 fn edits(a: &str, b: &str) -> usize {
     let b = b.as_bytes();
     let mut row: Vec<usize> = (0..=b.len()).collect();
@@ -366,7 +366,7 @@ fn edits(a: &str, b: &str) -> usize {
     row[b.len()]
 }
 
-/// librdkafka's names, and Kafka's for the same
+/// librdkafka's names, and Kafka's for the same.
 const ALIASES: &[(&str, &str)] = &[
     ("compression.codec", "compression.type"),
     ("max.in.flight", "max.in.flight.requests.per.connection"),
@@ -383,7 +383,7 @@ const ALIASES: &[(&str, &str)] = &[
     ("topic.metadata.refresh.interval.ms", "metadata.max.age.ms"),
 ];
 
-/// Every property that has a meaning here or in the Java client; `ssl.` and `sasl.` are families
+/// Every property that has a meaning here or in the Java client; `ssl.` and `sasl.` are families.
 const KEYS: &[&str] = &[
     "acks",
     "batch.num.messages",

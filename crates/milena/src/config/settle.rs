@@ -7,7 +7,7 @@ use milena_tokio::client::{Address, BadAddress};
 use super::{ConfigError, MetadataRecovery, ProducerConfig};
 use crate::Acks;
 
-/// A configuration that was checked: every default filled in, every rule kept
+/// A configuration that was checked: every default filled in, every rule kept.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) bootstrap: Vec<Address>,
@@ -39,11 +39,11 @@ pub(crate) struct Settings {
     pub(crate) partitioner_ignore_keys: bool,
 }
 
-/// Times that travel or are compared as 32-bit milliseconds
+/// Times that travel or are compared as 32-bit milliseconds.
 const MAX_TIME: Duration = Duration::from_millis(i32::MAX as u64);
 
 impl ProducerConfig {
-    /// Checks every setting and the rules among them, as [`build`](Self::build) does first
+    /// Checks every setting and the rules among them, as [`build`](Self::build) does first.
     ///
     /// # Errors
     /// The first rule that is broken. Nothing is sent, resolved or started.
@@ -161,7 +161,7 @@ impl ProducerConfig {
         Ok(addresses)
     }
 
-    /// Whether records are sent idempotently (KIP-679, and the rules Kafka 4.0 made stricter)
+    /// Whether records are sent idempotently (KIP-679, and the rules Kafka 4.0 made stricter).
     fn settle_idempotence(&self) -> Result<bool, ConfigError> {
         if self.idempotence == Some(false) {
             return Ok(false);
@@ -245,7 +245,7 @@ impl ProducerConfig {
     }
 }
 
-/// A first time above the greatest one makes the time constant, as in the Java client
+/// A first time above the greatest one makes the time constant, as in the Java client.
 fn constant_if_inverted(what: &str, (first, max): (Duration, Duration)) -> (Duration, Duration) {
     if first > max {
         tracing::warn!("{what}.ms is above {what}.max.ms: the latter is used throughout");

@@ -1,0 +1,255 @@
+//! Which connections there are, counted on the brokers' side and in the system's own table.
+
+mod support;
+
+use std::time::{Duration, Instant};
+
+use milena::{Message, Producer, Record};
+use milena_broker::{Act, ApiKey, Cluster, ClusterConfig, Rule, ServeOptions, Server, Stop, serve};
+use support::{cluster, config, logs};
+
+/// Waits until `is_so`, and says whether it came to be.
+async fn soon(mut is_so: impl FnMut() -> bool) -> bool {
+    let begin = Instant::now();
+    while begin.elapsed() < Duration::from_secs(10) {
+        if is_so() {
+            return true;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    false
+}
+
+fn open(server: &Server) -> usize {
+    server.cluster().journal().connections().open
+}
+
+async fn send(producer: &Producer, topic: &str, partition: i32) {
+    let record = Record::to(topic).partition(partition).value("v");
+    producer.send(record).await.unwrap().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_connection_at_start_and_one_to_each_leader_we_write_to() {
+    let server = cluster(5).await;
+    server.cluster().create_topic("one", 1).unwrap();
+    server.cluster().create_topic("five", 5).unwrap();
+    let producer = config(&server).connect().await.unwrap();
+    assert!(soon(|| open(&server) == 1).await);
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    assert_eq!(open(&server), 1, "nothing was asked for yet");
+
+    send(&producer, "one", 0).await;
+    let leader = server.cluster().leader("one", 0).unwrap();
+    assert!(soon(|| server.connections(leader) == 1).await);
+    assert!(
+        open(&server) <= 3,
+        "the leader, who was asked first, who gave the producer id: {}",
+        open(&server)
+    );
+
+    for partition in 0..5 {
+        send(&producer, "five", partition).await;
+    }
+    for broker in 1..=5 {
+        assert_eq!(
+            server.connections(broker),
+            1,
+            "one and no more to broker {broker}"
+        );
+    }
+    producer.close(Duration::from_secs(5)).await;
+    assert!(soon(|| open(&server) == 0).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dead_first_server_costs_a_fraction_of_a_second() {
+    let server = cluster(1).await;
+    let closed = tokio::net::TcpListener::bind("127.0.0.1:0")
+        .await
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    // Accepts connections and says nothing.
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let servers = format!(
+        "{closed},{},{}",
+        silent.local_addr().unwrap(),
+        server.bootstrap()
+    );
+    for _ in 0..5 {
+        let begin = Instant::now();
+        let producer = Producer::builder()
+            .bootstrap_servers(&servers)
+            .connect()
+            .await
+            .unwrap();
+        assert!(
+            begin.elapsed() < Duration::from_secs(1),
+            "{:?}",
+            begin.elapsed()
+        );
+        producer.close(Duration::ZERO).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn idle_connections_are_closed_and_opened_again() {
+    let server = cluster(3).await;
+    server.cluster().create_topic("orders", 3).unwrap();
+    let idle = config(&server).connections_max_idle(Some(Duration::from_millis(200)));
+    let producer = idle.connect().await.unwrap();
+    for partition in 0..3 {
+        send(&producer, "orders", partition).await;
+    }
+    assert!(soon(|| open(&server) == 0).await, "{}", open(&server));
+    send(&producer, "orders", 1).await;
+    producer.close(Duration::ZERO).await;
+
+    let producer = config(&server)
+        .connections_max_idle(None)
+        .connect()
+        .await
+        .unwrap();
+    for partition in 0..3 {
+        send(&producer, "orders", partition).await;
+    }
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert!(open(&server) >= 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_closed_by_its_broker_is_closed_by_us_at_once() {
+    let server = cluster(20).await;
+    server.cluster().create_topic("orders", 20).unwrap();
+    let producer = config(&server).connect().await.unwrap();
+    for partition in 0..20 {
+        send(&producer, "orders", partition).await;
+    }
+    assert!(open(&server) >= 20);
+    let before = server.cluster().journal().connections().total;
+    let ports: Vec<u16> = (1..=20)
+        .filter_map(|broker| Some(server.address(broker)?.port()))
+        .collect();
+    for broker in 1..=20 {
+        server.disconnect(broker, Stop::Graceful);
+    }
+    let begin = Instant::now();
+    assert!(soon(|| open(&server) <= 1 && half_closed(&ports) == Some(0)).await);
+    assert!(
+        begin.elapsed() < Duration::from_secs(1),
+        "{:?}",
+        begin.elapsed()
+    );
+    // Nothing was to be sent, so at most the one for metadata was opened again.
+    assert!(server.cluster().journal().connections().total <= before + 2);
+    send(&producer, "orders", 7).await;
+}
+
+/// Connections to these ports that the peer has closed and we have not: CLOSE_WAIT.
+#[cfg(target_os = "linux")]
+fn half_closed(ports: &[u16]) -> Option<usize> {
+    let table = std::fs::read_to_string("/proc/net/tcp").ok()?;
+    let to_ours = |line: &&str| {
+        let mut fields = line.split_whitespace().skip(2);
+        let port = fields.next().and_then(|address| address.rsplit_once(':'));
+        let port = port.and_then(|(_, port)| u16::from_str_radix(port, 16).ok());
+        fields.next() == Some("08") && port.is_some_and(|port| ports.contains(&port))
+    };
+    Some(table.lines().filter(to_ours).count())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn half_closed(_: &[u16]) -> Option<usize> {
+    Some(0)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn five_requests_are_in_flight_on_one_connection_and_no_more() {
+    let mut options = ServeOptions::default();
+    options.delay = Duration::from_millis(20);
+    let server = serve(Cluster::new(ClusterConfig::default()), options)
+        .await
+        .unwrap();
+    server.cluster().create_topic("orders", 4).unwrap();
+    let producer = config(&server)
+        .linger(Duration::ZERO)
+        .connect()
+        .await
+        .unwrap();
+    let topic = producer.topic("orders").await.unwrap();
+    let value = vec![0; 12_000];
+    for n in 0..200 {
+        topic
+            .enqueue(Message::new().value(&value).partition(n % 4))
+            .await
+            .unwrap();
+        if n % 10 == 0 {
+            tokio::time::sleep(Duration::from_millis(3)).await;
+        }
+    }
+    producer.flush().await;
+    assert_eq!(
+        logs(&server, "orders").iter().map(Vec::len).sum::<usize>(),
+        200
+    );
+    let most = server
+        .cluster()
+        .journal()
+        .lives()
+        .map(|(_, life)| life.most_unanswered)
+        .max();
+    assert_eq!(most, Some(5));
+    assert_eq!(server.connections(1), 1);
+    assert_eq!(producer.snapshot().sent.max_in_flight_of_a_partition, 5);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn metadata_is_renewed_when_it_is_old() {
+    let server = cluster(1).await;
+    let config = config(&server).metadata_max_age(Duration::from_millis(200));
+    let _producer = config.connect().await.unwrap();
+    let asked = || server.cluster().journal().count(ApiKey::METADATA);
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let before = asked();
+    tokio::time::sleep(Duration::from_millis(1000)).await;
+    assert!(
+        (4..=6).contains(&(asked() - before)),
+        "{}",
+        asked() - before
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_never_comes_ends_the_connection_and_not_the_record() {
+    let server = cluster(1).await;
+    server.cluster().create_topic("orders", 1).unwrap();
+    server
+        .cluster()
+        .add_rule(Rule::on(ApiKey::PRODUCE).times(1).act(Act::Silence));
+    let config = config(&server).request_timeout(Duration::from_millis(500));
+    let producer = config.connect().await.unwrap();
+    let begin = Instant::now();
+    send(&producer, "orders", 0).await;
+    assert!(
+        (450..2500).contains(&begin.elapsed().as_millis()),
+        "{:?}",
+        begin.elapsed()
+    );
+    assert_eq!(producer.snapshot().sent.lost, 1);
+    assert_eq!(server.cluster().journal().connections().total, 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_idle_producer_asks_nobody_anything() {
+    let server = cluster(3).await;
+    server.cluster().create_topic("orders", 3).unwrap();
+    let producer = config(&server).connect().await.unwrap();
+    for partition in 0..3 {
+        send(&producer, "orders", partition).await;
+    }
+    let seen = || server.cluster().journal().requests().count();
+    let before = seen();
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    assert_eq!(seen(), before);
+}
