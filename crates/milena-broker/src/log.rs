@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use milena_record::BatchHeader;
+use milena_record::{BatchError, BatchHeader, BatchView};
 
 use crate::producers::{Candidate, Producers, Verdict};
 use crate::refusal::Refusal;
@@ -20,6 +20,25 @@ pub struct StoredBatch {
     /// All its bytes.
     pub bytes: Bytes,
 }
+
+/// A record that lies in a log, with memory of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StoredRecord {
+    /// Its offset.
+    pub offset: i64,
+    /// Its timestamp in milliseconds since 1970: the producer's, or the broker's with `LogAppendTime`.
+    pub timestamp: i64,
+    /// The key; `None` is null, which is not the same as empty.
+    pub key: Option<Vec<u8>>,
+    /// The value; `None` is a tombstone, which is not the same as empty.
+    pub value: Option<Vec<u8>>,
+    /// The headers in order.
+    pub headers: Vec<(String, Option<Vec<u8>>)>,
+}
+
+/// A batch that decompresses to more than this is not read back.
+const READ_BACK_LIMIT: usize = 256 << 20;
 
 /// How a batch is to be appended.
 #[derive(Clone, Copy, Debug)]
@@ -195,6 +214,36 @@ impl Log {
             .max_by_key(|batch| batch.max_timestamp)
     }
 
+    /// All records that are kept, decompressed and copied: for tests. Batches as they are: [`batches`](Self::batches).
+    ///
+    /// # Errors
+    /// A batch is not well-formed inside: the model looks there only if
+    /// [`ClusterConfig::verify_records`](crate::ClusterConfig) says so.
+    pub fn read_back(&self) -> Result<Vec<StoredRecord>, BatchError> {
+        let mut all = Vec::new();
+        for stored in &self.batches {
+            let (batch, _) = BatchView::split_first(&stored.bytes)?;
+            for record in &batch.records(READ_BACK_LIMIT)? {
+                let record = record?;
+                let bytes = |bytes: &[u8]| bytes.to_vec();
+                let headers = record.headers().iter().map(|header| {
+                    (
+                        String::from_utf8_lossy(header.key).into_owned(),
+                        header.value.map(bytes),
+                    )
+                });
+                all.push(StoredRecord {
+                    offset: record.offset,
+                    timestamp: record.timestamp,
+                    key: record.key.map(bytes),
+                    value: record.value.map(bytes),
+                    headers: headers.collect(),
+                });
+            }
+        }
+        Ok(all)
+    }
+
     /// Drops everything before this offset, in whole batches, as retention does. Producers are remembered.
     pub fn delete_before(&mut self, offset: i64) {
         while self
@@ -234,7 +283,7 @@ fn stamped(batch: &[u8], header: &BatchHeader, base_offset: i64, how: Append) ->
 
 #[cfg(test)]
 mod tests {
-    use milena_record::Codec;
+    use milena_record::{Codec, Header, HeadersRef, RecordRef};
     use milena_wire::ErrorCode;
 
     use super::*;
@@ -371,6 +420,40 @@ mod tests {
         assert_eq!(log.read(0, 2 * len, true).len(), 2);
         assert_eq!(log.read(3, usize::MAX, true).len(), 2);
         assert_eq!(log.read(6, usize::MAX, true).len(), 0);
+    }
+
+    #[test]
+    fn records_are_read_back() {
+        let headers = [
+            Header::new("h", b"1"),
+            Header {
+                key: "null",
+                value: None,
+            },
+        ];
+        let record = RecordRef {
+            timestamp: 100,
+            key: None,
+            value: Some(b"v"),
+            headers: HeadersRef::from(&headers[..]),
+        };
+        let mut body = Vec::new();
+        for delta in 0..2 {
+            milena_record::encode_record(&mut body, delta, i64::from(delta), &record);
+        }
+        let header = header(2, 0);
+        let batch = [&header.encode([&body[..]])[..], &body].concat();
+        let mut log = Log::default();
+        log.append(&batch, &header, KEEP).expect("appended");
+        let read = log.read_back().expect("in form");
+        assert_eq!(read[1].offset, 1);
+        assert_eq!((read[1].timestamp, &read[1].key), (101, &None));
+        assert_eq!(read[1].value.as_deref(), Some(&b"v"[..]));
+        let headers = vec![
+            ("h".to_owned(), Some(b"1".to_vec())),
+            ("null".to_owned(), None),
+        ];
+        assert_eq!(read[0].headers, headers);
     }
 
     #[test]
