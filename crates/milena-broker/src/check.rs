@@ -98,6 +98,10 @@ impl Checks<'_> {
         if header.attributes.is_control() {
             return Err(invalid("clients may not write control records"));
         }
+        if header.attributes.is_transactional() {
+            let message = "transactions are not modelled";
+            return Err(Refusal::because(ErrorCode::INVALID_TXN_STATE, message));
+        }
         if header.producer_id >= 0 && header.base_sequence < 0 {
             return Err(invalid(
                 "a batch with a producer id must have a sequence number",

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use milena_record::{BatchError, BatchHeader, BatchView};
+use milena_wire::ErrorCode;
 
 use crate::producers::{Candidate, Producers, Verdict};
 use crate::refusal::Refusal;
@@ -51,6 +52,8 @@ pub(crate) struct Append {
     pub(crate) keep: bool,
     /// Whether duplicates and gaps of idempotent producers are recognised.
     pub(crate) dedupe: bool,
+    /// Whether a producer that is not known must begin with sequence 0, as before Kafka 2.5 (KIP-360).
+    pub(crate) begin_with_zero: bool,
 }
 
 /// What became of a batch.
@@ -139,6 +142,10 @@ impl Log {
         };
         let idempotent = header.producer_id >= 0 && how.dedupe;
         if idempotent {
+            let unknown = self.producers.get(header.producer_id).is_none();
+            if how.begin_with_zero && unknown && header.base_sequence != 0 {
+                return Err(Refusal::at(ErrorCode::UNKNOWN_PRODUCER_ID, self.start));
+            }
             match self.producers.judge(&candidate) {
                 Verdict::Next => {}
                 Verdict::Refused(code) => return Err(Refusal::at(code, self.start)),
@@ -284,7 +291,6 @@ fn stamped(batch: &[u8], header: &BatchHeader, base_offset: i64, how: Append) ->
 #[cfg(test)]
 mod tests {
     use milena_record::{Codec, Header, HeadersRef, RecordRef};
-    use milena_wire::ErrorCode;
 
     use super::*;
 
@@ -293,6 +299,7 @@ mod tests {
         log_append_time: None,
         keep: true,
         dedupe: true,
+        begin_with_zero: false,
     };
 
     fn header(records: i32, sequence: i32) -> BatchHeader {

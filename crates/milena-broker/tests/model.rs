@@ -132,6 +132,24 @@ mod producing {
     }
 
     #[test]
+    fn before_2_5_an_unknown_producer_must_begin_with_zero() {
+        for (release, code) in [
+            (Release::V2_1, ErrorCode::UNKNOWN_PRODUCER_ID),
+            (Release::V2_8, ErrorCode::NONE),
+        ] {
+            let config = ClusterConfig {
+                release,
+                ..ClusterConfig::default()
+            };
+            let mut cluster = Cluster::new(config);
+            cluster.create_topic("t", 1).expect("a topic");
+            let one = batch((5, 0, 3), &["a"]);
+            let frame = answer(&mut cluster, 1, &produce("t", Uuid::ZERO, 0, &one), 7);
+            assert_eq!(produced(&frame, 7).0, code.0, "{release:?}");
+        }
+    }
+
+    #[test]
     fn the_form_of_a_batch_is_checked() {
         let mut cluster = cluster(1);
         let good = batch(NOBODY, &["a"]);
@@ -222,6 +240,11 @@ mod producing {
         );
         let attributes = good.attributes.with_control(true);
         assert_eq!(code(BatchHeader { attributes, ..good }), invalid);
+        let attributes = good.attributes.with_transactional(true);
+        assert_eq!(
+            code(BatchHeader { attributes, ..good }),
+            ErrorCode::INVALID_TXN_STATE
+        );
         let attributes = good.attributes.with_log_append_time(true);
         assert_eq!(
             code(BatchHeader { attributes, ..good }),

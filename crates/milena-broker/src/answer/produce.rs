@@ -15,6 +15,7 @@ use crate::cluster::Cluster;
 use crate::config::ClusterConfig;
 use crate::log::{Append, Appended, Log};
 use crate::refusal::Refusal;
+use crate::release::Release;
 use crate::reply::Reply;
 use crate::rule::{Act, Effects, Target};
 use crate::shape::{Partition, Shape, Topic};
@@ -209,6 +210,7 @@ impl<'a> Leader<'a> {
             log_append_time: topic.config.log_append_time.then_some(self.call.now),
             keep: !topic.config.discard,
             dedupe: self.config.dedupe,
+            begin_with_zero: self.config.release <= Release::V2_4,
         };
         let appended = log.append(batch, &header, how)?;
         self.appended += 1;
