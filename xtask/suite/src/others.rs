@@ -34,6 +34,13 @@ pub(crate) fn run(cells: &mut Cells) -> Result<()> {
             librdkafka(&python, &model, &mut helper, codec)
         });
     }
+    for release in ["2.1", "2.4", "2.8", "3.9", "4.0"] {
+        cells.run(&format!("embedded as {release}: librdkafka"), || {
+            let old = Model::start_as(3, release.parse()?)?;
+            old.create("old", 4)?;
+            write_and_read(&python, &old, "old", "zstd")
+        });
+    }
     cells.run("embedded: Java's console producer and consumer", || {
         console(&kafka, &model, &mut helper)
     });
@@ -49,10 +56,14 @@ pub(crate) fn run(cells: &mut Cells) -> Result<()> {
 fn librdkafka(python: &Path, model: &Model, helper: &mut Helper, codec: &str) -> Result<String> {
     let topic = format!("librdkafka-{codec}");
     helper.create(&topic, 4, 3, &[])?;
+    write_and_read(python, model, &topic, codec)
+}
+
+fn write_and_read(python: &Path, model: &Model, topic: &str, codec: &str) -> Result<String> {
     let mut command = Command::new(python);
     command
         .arg(run::root().join("xtask/suite/librdkafka.py"))
-        .args([&model.servers(), &topic, &RECORDS.to_string(), codec]);
+        .args([&model.servers(), topic, &RECORDS.to_string(), codec]);
     Ok(run::output(&mut command)?.trim().to_owned())
 }
 
