@@ -32,7 +32,9 @@ const MAX_PARTITIONS_IN_ALL: usize = 1_000_000;
 /// `now` is the wall clock in milliseconds since 1970, or any other clock that does not go back; it becomes the
 /// timestamp of topics with `LogAppendTime`.
 ///
-/// Nothing that a client sends makes it panic, and what it allocates for a request is bounded by the request's size.
+/// Nothing that a client sends makes it panic. What it allocates for a request is bounded by the request's size, by
+/// [`ClusterConfig::fetch_max_bytes`] and, for requests that create or ask for topics, by the number of partitions:
+/// 100,000 for a topic and 1,000,000 in all.
 #[derive(Clone, Debug)]
 pub struct Cluster {
     pub(crate) config: ClusterConfig,

@@ -19,6 +19,7 @@ const SEQUENCES: &[Sequence] = &[
     ("a first sequence that is not 0", first_sequence),
     ("sequences wrap around", wrap_around),
     ("two producers", two_producers),
+    ("three producers at random", at_random),
     ("acks", acks),
     ("every version of Produce", produce_versions),
     ("every version of Fetch", fetch_versions),
@@ -187,6 +188,43 @@ fn two_producers(session: &mut Session, topic: &str) -> Result<()> {
     send(session, topic, &Batch::plain(3))?;
     session.producers(topic, 0)?;
     session.fetch(topic, 0, 0, 11)
+}
+
+/// Batches of three producers whose epochs and sequences wander: most are near what comes next, some are not.
+fn at_random(session: &mut Session, topic: &str) -> Result<()> {
+    begin(session, topic)?;
+    let mut ids = Vec::new();
+    for _ in 0..3 {
+        ids.push(session.init_producer(None)?.0);
+    }
+    let mut random = 20_260_101u64;
+    let mut up_to = move |limit: u64| {
+        random = random
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        (random >> 33) % limit
+    };
+    let mut next = [(0i16, 0i32); 3];
+    for _ in 0..300 {
+        let who = usize::try_from(up_to(3))?;
+        let (epoch, sequence) = next[who];
+        let count = i32::try_from(1 + up_to(3))?;
+        let (epoch, sequence) = match up_to(12) {
+            0 => (epoch + 1, 0),
+            1 => (epoch + 1, sequence),
+            2 => ((epoch - 1).max(0), sequence),
+            3..=5 => (epoch, (sequence - i32::try_from(1 + up_to(8))?).max(0)),
+            6 => (epoch, sequence + i32::try_from(1 + up_to(3))?),
+            _ => (epoch, sequence),
+        };
+        send(session, topic, &Batch::of(ids[who], epoch, sequence, count))?;
+        // What the broker makes of it is not looked at here: both get the same batches.
+        if (epoch, sequence) == next[who] || (epoch > next[who].0 && sequence == 0) {
+            next[who] = (epoch, sequence + count);
+        }
+    }
+    session.producers(topic, 0)?;
+    session.offset(topic, 0, -1, 5)
 }
 
 fn acks(session: &mut Session, topic: &str) -> Result<()> {
