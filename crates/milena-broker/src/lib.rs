@@ -17,7 +17,8 @@
 //!
 //! # In the test of a program that produces
 //!
-//! ```
+#![cfg_attr(feature = "tcp", doc = "```")]
+#![cfg_attr(not(feature = "tcp"), doc = "```ignore")]
 //! use milena_broker::{Act, ApiKey, Cluster, ClusterConfig, ErrorCode, Rule, ServeOptions, serve_in_thread};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
