@@ -55,6 +55,8 @@ pub struct Sender {
     pub(crate) topic_ids: BTreeMap<Uuid, Arc<str>>,
     /// Why brokers could not be reached at the last attempt.
     pub(crate) unreachable: BTreeMap<NodeId, String>,
+    /// Topics that are in use and whose metadata has not been told so.
+    pub(crate) in_use: Vec<Arc<str>>,
     pub(crate) to_cut: Vec<SealItem>,
     /// The number of the request that is being filled.
     pub(crate) round: u64,
@@ -118,6 +120,7 @@ impl Sender {
             topics: BTreeMap::new(),
             topic_ids: BTreeMap::new(),
             unreachable: BTreeMap::new(),
+            in_use: Vec::new(),
             to_cut: Vec::new(),
             round: 0,
             counters: Counters::default(),
@@ -348,7 +351,9 @@ impl Sender {
         self.board.unring(node);
         match self.client.state(now, node) {
             NodeState::Ready(ready) if ready == connection => {
-                self.poll_produce(now, connection, node)
+                let next = self.poll_produce(now, connection, node);
+                self.tell_use(now);
+                next
             }
             _ => None,
         }

@@ -43,14 +43,22 @@ impl Sender {
         self.client.request_update(now, Why::NoLeader);
     }
 
-    /// Tells metadata that the topic of a partition is in use.
+    /// Notes that the topic of a partition is in use.
     pub(crate) fn note_use(&mut self, now: Instant, name: &Arc<str>) {
         let Some(topic) = self.topics.get_mut(name) else {
             return;
         };
         if topic.used.is_none_or(|used| used + USE_EVERY <= now) {
             topic.used = Some(now);
-            self.client.track_topic(now, name);
+            self.in_use.push(Arc::clone(name));
+        }
+    }
+
+    /// Tells metadata which topics are in use. The client may begin a request because of it, so
+    /// this comes after the request that the topics are used in was begun.
+    pub(crate) fn tell_use(&mut self, now: Instant) {
+        for name in std::mem::take(&mut self.in_use) {
+            self.client.track_topic(now, &name);
         }
     }
 
