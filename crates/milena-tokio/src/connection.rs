@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::io;
 use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -125,12 +126,15 @@ impl Drop for Obituary {
                 self.core
                     .visit(|sender, now| sender.handle_closed(now, id, reason));
             }
-            // Dropped by its runtime, or panicking: the control task's end, or what is left of it, tells the rest.
+            // Dropped by its runtime, or panicking: a second panic would end the process.
             None => {
-                let reason = CloseReason::Io("its task was ended".to_owned());
-                if !std::thread::panicking() {
+                let reason = CloseReason::Io("the task of the connection was ended".to_owned());
+                let tell = || {
                     self.core
-                        .visit(|sender, now| sender.handle_closed(now, id, reason));
+                        .visit(|sender, now| sender.handle_closed(now, id, reason))
+                };
+                if catch_unwind(AssertUnwindSafe(tell)).is_err() {
+                    tracing::error!("a connection could not be wound up after a panic");
                 }
             }
         }

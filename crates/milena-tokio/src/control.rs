@@ -13,11 +13,16 @@ use tokio::time::{Sleep, sleep};
 use crate::core::Core;
 
 /// Runs until the end was asked for and everything accepted has its outcome, or time is up.
-pub(crate) async fn run(core: Arc<Core>) {
-    // Also when the runtime is shut down, or when this task panics, no outcome stays open.
-    let _guard = Guard(&core);
-    let mut timer = pin!(sleep(Duration::ZERO));
-    poll_fn(|cx| poll(cx, &core, timer.as_mut())).await;
+///
+/// However it ends, no outcome stays open: also when the runtime is shut down, before it was ever
+/// polled, or when it panics.
+pub(crate) fn run(core: Arc<Core>) -> impl Future<Output = ()> + Send {
+    let guard = Guard(core);
+    async move {
+        let Guard(core) = &guard;
+        let mut timer = pin!(sleep(Duration::ZERO));
+        poll_fn(|cx| poll(cx, core, timer.as_mut())).await;
+    }
 }
 
 fn poll(cx: &mut Context<'_>, core: &Arc<Core>, mut timer: Pin<&mut Sleep>) -> Poll<()> {
@@ -61,9 +66,9 @@ pub(crate) fn poll_until(
     timer.poll(cx)
 }
 
-struct Guard<'a>(&'a Arc<Core>);
+struct Guard(Arc<Core>);
 
-impl Drop for Guard<'_> {
+impl Drop for Guard {
     fn drop(&mut self) {
         // After a panic the sender may be in pieces; a second one here would end the process.
         if catch_unwind(AssertUnwindSafe(|| self.0.abort())).is_err() {

@@ -153,6 +153,11 @@ impl Core {
         });
     }
 
+    /// Whether a visit panicked. The sender may be in pieces, so that giving everything up is all that is left.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.sender.is_poisoned()
+    }
+
     fn sender(&self) -> MutexGuard<'_, Sender> {
         // After a panic under the lock the sender is only asked to give everything up.
         self.sender.lock().unwrap_or_else(PoisonError::into_inner)

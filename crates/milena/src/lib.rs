@@ -73,7 +73,8 @@
 //!
 //! A producer lives on the tokio runtime it was built in, which needs its `net` and `time`
 //! drivers; one thread is enough. Its handles and futures may be used from anywhere, other
-//! runtimes and plain threads included. If its runtime is shut down everything undelivered fails.
+//! runtimes and plain threads included, as long as its own runtime is being run: nothing else sends,
+//! or fires a deadline. If its runtime is shut down everything undelivered fails.
 //!
 //! # Features
 //!
@@ -119,7 +120,9 @@ pub use milena_accumulator::{
 pub use milena_record::{Codec as Compression, Header};
 pub use milena_tokio::client::{Address, ConnectFailure, Unreachable};
 pub use milena_tokio::sender::{Acks, Counters};
-pub use milena_tokio::{NoRuntime, NotConnected, Report as CloseReport};
+pub use milena_tokio::{
+    BoxFuture, Connector, NoRuntime, NotConnected, Report as CloseReport, Resolver, Stream,
+};
 pub use partitions::{Node, PartitionInfo};
 pub use producer::Producer;
 pub use record::{Data, Message, Record};

@@ -29,6 +29,7 @@ pub struct Record<'a> {
 
 impl<'a> Record<'a> {
     /// An empty record to `topic`: without key, value and headers.
+    #[inline]
     pub fn to(topic: impl Into<Cow<'a, str>>) -> Self {
         Self {
             topic: topic.into(),
@@ -37,12 +38,14 @@ impl<'a> Record<'a> {
     }
 
     /// Sets the key. Records with the same key go to the same partition.
+    #[inline]
     pub fn key(mut self, key: impl Into<Data<'a>>) -> Self {
         self.message = self.message.key(key);
         self
     }
 
     /// Sets the value. A record without one is a tombstone: compaction forgets its key.
+    #[inline]
     pub fn value(mut self, value: impl Into<Data<'a>>) -> Self {
         self.message = self.message.value(value);
         self
@@ -67,6 +70,7 @@ impl<'a> Record<'a> {
     }
 
     /// Names the partition, whatever the key. It must not be negative.
+    #[inline]
     pub fn partition(mut self, partition: i32) -> Self {
         self.message = self.message.partition(partition);
         self
@@ -75,6 +79,7 @@ impl<'a> Record<'a> {
     /// Sets the time in milliseconds since 1970, at least 0. Default: when it is sent.
     ///
     /// A topic with `message.timestamp.type=LogAppendTime` replaces it by the broker's time.
+    #[inline]
     pub fn timestamp(mut self, millis: i64) -> Self {
         self.message = self.message.timestamp(millis);
         self

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use milena_accumulator::Accumulator;
-use milena_tokio::{Driver, Network, TcpConnector, client, sender};
+use milena_tokio::{Connector, Driver, Network, TcpConnector, client, sender};
 
-use crate::config::{MetadataRecovery, ProducerConfig, Settings};
+use crate::config::{Edges, MetadataRecovery, ProducerConfig, Settings};
 use crate::error::BuildError;
 use crate::producer::Producer;
 use crate::shared::Shared;
@@ -18,13 +18,7 @@ pub(crate) fn start(config: &ProducerConfig) -> Result<Producer, BuildError> {
     let client_id = settings.client_id.clone().unwrap_or_else(next_client_id);
     let seed = random_seed();
     let accumulator = Arc::new(Accumulator::new(settings.accumulator(), seed));
-    let network = Network {
-        connector: Arc::new(TcpConnector {
-            send_buffer: settings.send_buffer,
-            receive_buffer: settings.receive_buffer,
-        }),
-        ..Network::default()
-    };
+    let network = network(&settings, &config.edges);
     let driver = Driver::start(
         settings.sender(&client_id),
         Arc::clone(&accumulator),
@@ -32,10 +26,26 @@ pub(crate) fn start(config: &ProducerConfig) -> Result<Producer, BuildError> {
         seed.rotate_left(32),
     )?;
     tracing::info!(client_id, "producer started");
+    tracing::debug!(client_id, ?settings, "producer settings");
     let shared = Shared::new(accumulator, driver, settings.max_block, client_id);
     Ok(Producer {
         shared: Arc::new(shared),
     })
+}
+
+fn network(settings: &Settings, edges: &Edges) -> Network {
+    let tcp = || -> Arc<dyn Connector> {
+        Arc::new(TcpConnector {
+            send_buffer: settings.send_buffer,
+            receive_buffer: settings.receive_buffer,
+        })
+    };
+    let own = Network::default();
+    Network {
+        resolver: edges.resolver.clone().unwrap_or(own.resolver),
+        connector: edges.connector.clone().unwrap_or_else(tcp),
+        frame_limit: own.frame_limit,
+    }
 }
 
 impl Settings {

@@ -2,9 +2,11 @@
 
 mod support;
 
+use std::io;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use milena::{Message, Producer, Record};
+use milena::{BoxFuture, Message, Producer, Record, Resolver};
 use milena_broker::{Act, ApiKey, Cluster, ClusterConfig, Rule, ServeOptions, Server, Stop, serve};
 use support::{cluster, config, logs};
 
@@ -252,4 +254,46 @@ async fn an_idle_producer_asks_nobody_anything() {
     let before = seen();
     tokio::time::sleep(Duration::from_millis(700)).await;
     assert_eq!(seen(), before);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_topic_handle_outlives_what_is_known_of_the_topic() {
+    let server = cluster(1).await;
+    server.cluster().create_topic("orders", 1).unwrap();
+    let config = config(&server)
+        .metadata_max_idle(Duration::from_secs(5))
+        .metadata_max_age(Duration::from_millis(500));
+    let producer = config.connect().await.unwrap();
+    let topic = producer.topic("orders").await.unwrap();
+    tokio::time::sleep(Duration::from_millis(6500)).await;
+    let at = topic
+        .send(Message::new().value("v"))
+        .await
+        .unwrap()
+        .await
+        .unwrap();
+    assert_eq!(at.offset(), Some(0));
+    send(&producer, "orders", 0).await;
+}
+
+/// Sends every name to one address.
+struct Everywhere(SocketAddr);
+
+impl Resolver for Everywhere {
+    fn resolve<'a>(&'a self, _: &'a str, _: u16) -> BoxFuture<'a, io::Result<Vec<SocketAddr>>> {
+        // The first address is dead: the second one serves.
+        Box::pin(async { Ok(vec![SocketAddr::from(([127, 0, 0, 1], 1)), self.0]) })
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn names_can_be_looked_up_elsewhere_and_all_their_addresses_are_tried() {
+    let server = cluster(1).await;
+    server.cluster().create_topic("orders", 1).unwrap();
+    let address = server.address(1).unwrap();
+    let config = Producer::builder()
+        .bootstrap_servers("kafka.example:9092")
+        .resolver(Everywhere(address));
+    let producer = config.connect().await.unwrap();
+    send(&producer, "orders", 0).await;
 }

@@ -409,3 +409,62 @@ async fn connections_cut_before_the_answer_store_nothing_twice() {
     let sent = producer.snapshot().sent;
     assert!(sent.retries >= 4 && sent.lost >= 4, "{sent:?}");
 }
+
+#[test]
+fn a_runtime_without_drivers_is_an_error_and_no_hang() {
+    let server = started_elsewhere();
+    let begin = Instant::now();
+    let bare = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    bare.block_on(async {
+        let error = config(&server).connect().await.unwrap_err();
+        assert!(error.to_string().contains("closed"), "{error}");
+        let producer = config(&server).build().unwrap();
+        let error = producer
+            .send(Record::to("orders").value("v"))
+            .await
+            .unwrap_err();
+        assert_eq!(error, SendError::Closed(CloseReason::Aborted));
+    });
+    let time_only = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()
+        .unwrap();
+    time_only.block_on(async {
+        let error = config(&server).connect().await.unwrap_err();
+        assert!(error.to_string().contains(&server.bootstrap()), "{error}");
+    });
+    assert!(
+        begin.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        begin.elapsed()
+    );
+}
+
+#[test]
+fn a_runtime_that_is_gone_already_is_an_error_and_no_hang() {
+    let server = started_elsewhere();
+    let gone = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    let handle = gone.handle().clone();
+    drop(gone);
+    let producer = {
+        let _entered = handle.enter();
+        config(&server).build().unwrap()
+    };
+    let other = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    other.block_on(async {
+        let error = producer
+            .send(Record::to("orders").value("v"))
+            .await
+            .unwrap_err();
+        assert_eq!(error, SendError::Closed(CloseReason::Aborted));
+        assert_eq!(producer.close(PATIENCE).await.lost, 0);
+    });
+}

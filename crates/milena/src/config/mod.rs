@@ -4,7 +4,11 @@ mod error;
 mod properties;
 mod settle;
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
+
+use milena_tokio::{Connector, Resolver};
 
 pub use error::ConfigError;
 pub(crate) use settle::Settings;
@@ -107,6 +111,23 @@ pub struct ProducerConfig {
     pub(crate) adaptive_partitioning: bool,
     pub(crate) partitioner_availability_timeout: Duration,
     pub(crate) partitioner_ignore_keys: bool,
+    pub(crate) edges: Edges,
+}
+
+/// What may be put in place of the system's own.
+#[derive(Clone, Default)]
+pub(crate) struct Edges {
+    pub(crate) resolver: Option<Arc<dyn Resolver>>,
+    pub(crate) connector: Option<Arc<dyn Connector>>,
+}
+
+impl fmt::Debug for Edges {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Edges")
+            .field("resolver", &self.resolver.is_some())
+            .field("connector", &self.connector.is_some())
+            .finish()
+    }
 }
 
 impl Default for ProducerConfig {
@@ -140,6 +161,7 @@ impl Default for ProducerConfig {
             adaptive_partitioning: true,
             partitioner_availability_timeout: Duration::ZERO,
             partitioner_ignore_keys: false,
+            edges: Edges::default(),
         }
     }
 }
@@ -219,6 +241,22 @@ impl ProducerConfig {
     #[doc(alias = "SO_RCVBUF")]
     pub fn receive_buffer(mut self, bytes: Option<usize>) -> Self {
         self.receive_buffer = bytes;
+        self
+    }
+}
+
+/// Ways to brokers other than the system's own
+impl ProducerConfig {
+    /// Looks names up with this, instead of the system's name service.
+    pub fn resolver(mut self, resolver: impl Resolver) -> Self {
+        self.edges.resolver = Some(Arc::new(resolver));
+        self
+    }
+
+    /// Opens connections with this, instead of plain TCP; `send_buffer` and `receive_buffer` have
+    /// no effect then.
+    pub fn connector(mut self, connector: impl Connector) -> Self {
+        self.edges.connector = Some(Arc::new(connector));
         self
     }
 }
