@@ -12,5 +12,6 @@ pub mod kafka;
 pub mod layers;
 pub mod run;
 pub mod schema;
+pub mod sim;
 pub mod test;
 pub mod tidy;

@@ -45,6 +45,12 @@ const COMMANDS: &[Command] = &[
         run: xtask::schema::main,
     },
     Command {
+        name: "sim",
+        arguments: "[--seeds N] [--from S] | --seed S | --plants",
+        about: "the producer against the model in virtual time, by seeds",
+        run: xtask::sim::main,
+    },
+    Command {
         name: "kafka",
         arguments: "up|down|status|restart|kill|move|java|test",
         about: "a real Kafka cluster on loopback, and the suite against it",

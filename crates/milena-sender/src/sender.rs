@@ -97,7 +97,8 @@ impl Sender {
     ///
     /// `seed` decides everything that is left to chance.
     pub fn new(mut config: Config, accumulator: Arc<Accumulator>, seed: u64, now: Instant) -> Self {
-        config.client.announced_writes = true;
+        // A request counts as begun from the moment it is handed to its connection, which writes at once.
+        config.client.announced_writes = false;
         config.client.max_in_flight = config.max_in_flight;
         config.client.request_timeout = config.request_timeout;
         config
@@ -171,12 +172,6 @@ impl Sender {
     ) {
         self.client.handle_connect_failed(now, connection, why);
         self.pump(now);
-    }
-
-    /// The connection is about to write the first byte of the job it was given last. Until then
-    /// a lost connection means that nothing of it can have been appended.
-    pub fn handle_write_begun(&mut self, now: Instant, connection: ConnectionId) {
-        self.client.handle_write_begun(now, connection);
     }
 
     /// All bytes of the job it was given last are written.

@@ -363,8 +363,6 @@ impl World {
     }
 
     fn write(&mut self, connection: ConnectionId, job: WriteJob) {
-        let now = self.instant();
-        self.sender.handle_write_begun(now, connection);
         let frame = self.bytes(&job);
         let flight = self.flight();
         let Some(wire) = self.wires.get_mut(&connection) else {
