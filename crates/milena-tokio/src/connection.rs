@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use milena_client::{Address, CloseReason, ConnectionId};
 use milena_record::Compressor;
-use milena_sender::{Cursor, FrameBuffer, SealJob, Sealed, Transmit, WriteJob};
+use milena_sender::{Cursor, FrameBuffer, SealJob, Sealed, Sender, Transmit, WriteJob};
 use tokio::task::JoinHandle;
 use tokio::time::Sleep;
 
@@ -130,8 +130,11 @@ impl Drop for Obituary {
             None => {
                 let reason = CloseReason::Io("the task of the connection was ended".to_owned());
                 let tell = || {
-                    self.core
-                        .visit(|sender, now| sender.handle_closed(now, id, reason))
+                    if self.core.is_broken() {
+                        return self.core.abort();
+                    }
+                    let closed = |sender: &mut Sender, now| sender.handle_closed(now, id, reason);
+                    self.core.visit(closed)
                 };
                 if catch_unwind(AssertUnwindSafe(tell)).is_err() {
                     tracing::error!("a connection could not be wound up after a panic");
@@ -251,10 +254,10 @@ impl Carrier<'_> {
                     return Poll::Ready(reason);
                 }
             }
-            if self.reader.has_frame() {
-                if let Err(reason) = self.handle_frames() {
-                    return Poll::Ready(reason);
-                }
+            if self.reader.has_frame()
+                && let Err(reason) = self.handle_frames()
+            {
+                return Poll::Ready(reason);
             }
         }
     }

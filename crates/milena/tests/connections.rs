@@ -166,6 +166,10 @@ fn half_closed(_: &[u16]) -> Option<usize> {
     Some(0)
 }
 
+#[expect(
+    clippy::field_reassign_with_default,
+    reason = "the options may get more fields"
+)]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn five_requests_are_in_flight_on_one_connection_and_no_more() {
     let mut options = ServeOptions::default();

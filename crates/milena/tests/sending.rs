@@ -227,7 +227,9 @@ async fn every_acks_and_codec_is_understood() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_brokers_time_counts_where_the_topic_says_so() {
     let mut topic = TopicConfig::default();
-    topic.log_append_time = true;
+    topic
+        .set("message.timestamp.type", "LogAppendTime")
+        .unwrap();
     let config_ = ClusterConfig {
         topic,
         ..ClusterConfig::default()
