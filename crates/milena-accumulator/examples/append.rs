@@ -40,7 +40,7 @@ impl Clock for Standing {
 }
 
 struct Bench {
-    accumulator: Accumulator,
+    accumulator: Arc<Accumulator>,
     topic: Arc<Topic>,
     news: Vec<News>,
     bin: Bin,
@@ -51,7 +51,7 @@ const RECORDS: usize = 1_000_000;
 
 impl Bench {
     fn new() -> Self {
-        let accumulator = Accumulator::new(Config::default(), 1);
+        let accumulator = Arc::new(Accumulator::new(Config::default(), 1));
         let mut bin = Bin::new();
         accumulator.put_topic("events", [0; 16], &[Some(1); 12], &mut bin);
         let topic = accumulator.topic("events").expect("it was just put");
@@ -117,6 +117,43 @@ impl Bench {
                 self.drain();
             }
         }
+        self.drain();
+        begun.elapsed()
+    }
+
+    /// Two threads that append, each half of the records; one of them drains. Time per record of both together.
+    fn two(
+        &mut self,
+        clock: &(impl Clock + Sync),
+        record: impl Fn(usize) -> Record<'static> + Sync,
+    ) -> Duration {
+        let other = (Arc::clone(&self.accumulator), Arc::clone(&self.topic));
+        let append = |accumulator: &Accumulator, topic: &Topic, at: usize| {
+            let (record, want) = (record(at), Want::Nothing);
+            let appended = accumulator.append(clock, topic, Target::Any, &record, want, None);
+            appended.is_ok()
+        };
+        let begun = Instant::now();
+        std::thread::scope(|scope| {
+            let second = scope.spawn(|| {
+                for at in 0..RECORDS / 2 {
+                    while !append(&other.0, &other.1, at) {
+                        std::thread::yield_now();
+                    }
+                }
+            });
+            for at in 0..RECORDS / 2 {
+                while !append(&self.accumulator, &self.topic, at) {
+                    self.drain();
+                }
+                if at % 1024 == 0 {
+                    self.drain();
+                }
+            }
+            while !second.is_finished() {
+                self.drain();
+            }
+        });
         self.drain();
         begun.elapsed()
     }
@@ -190,6 +227,14 @@ fn main() {
         (
             "100 B, 64 at once, delivery",
             Box::new(|b| b.many(true, record(100))),
+        ),
+        (
+            "100 B, two threads",
+            Box::new(|b| b.two(&standing, |_| record(100))),
+        ),
+        (
+            "100 B, keyed, two threads",
+            Box::new(|b| b.two(&standing, keyed(100))),
         ),
         (
             "1 KiB, nothing",
