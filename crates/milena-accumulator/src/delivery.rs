@@ -229,12 +229,6 @@ impl Deliveries {
         });
     }
 
-    pub(crate) fn extend(&mut self, delivery: Option<Delivery>) {
-        if let Some(delivery) = delivery {
-            self.push(&delivery.outcome, delivery.index, delivery.about);
-        }
-    }
-
     /// Replaces a run whose batch was split by one run for each part.
     fn follow(&mut self, at: usize) {
         while let Some((_, index)) = self.runs[at].outcome.moved(self.runs[at].first) {

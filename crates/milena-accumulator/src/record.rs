@@ -96,8 +96,21 @@ pub(crate) struct Prepared<'a> {
 }
 
 impl<'a> Prepared<'a> {
+    pub(crate) const EMPTY: Self = Self {
+        record: RecordRef {
+            timestamp: -1,
+            key: None,
+            value: None,
+            headers: HeadersRef::EMPTY,
+        },
+        shared: None,
+        parts: 0,
+    };
+
+    /// Fills an empty one in its place. Returned by value it would be copied, and the copy would have to wait until
+    /// the single fields have left the store buffer: measurable in each record.
     #[inline(always)]
-    pub(crate) fn new(record: &Record<'a>, timestamp: i64, compressed: bool) -> Self {
+    pub(crate) fn fill(&mut self, record: &Record<'a>, timestamp: i64, compressed: bool) {
         let (value, shared) = match record.value {
             Value::Null => (None, None),
             Value::Borrowed(value) => (Some(value), None),
@@ -106,28 +119,41 @@ impl<'a> Prepared<'a> {
                 (Some(&value[..]), stays.then_some(value))
             }
         };
-        // Built where it stays: a copy would wait for the single stores before it.
-        let mut prepared = Self {
-            record: RecordRef {
-                timestamp,
-                key: record.key,
-                value,
-                headers: record.headers,
-            },
-            shared,
-            parts: 0,
-        };
-        prepared.parts = parts_size(&prepared.record);
-        prepared
+        self.record.timestamp = timestamp;
+        self.record.key = record.key;
+        self.record.value = value;
+        self.record.headers = record.headers;
+        self.shared = shared;
+        self.parts = parts_size(&self.record);
     }
 
     #[inline(always)]
     pub(crate) fn about(&self) -> About {
-        let size = |bytes: Option<&[u8]>| bytes.map_or(-1, |bytes| bytes.len() as i32);
         About {
             timestamp: self.record.timestamp,
             key_size: size(self.record.key),
             value_size: size(self.record.value),
         }
     }
+}
+
+impl About {
+    #[inline(always)]
+    pub(crate) fn of(record: &Record<'_>, timestamp: i64) -> Self {
+        let value = match record.value {
+            Value::Null => None,
+            Value::Borrowed(value) => Some(value),
+            Value::Shared(value) => Some(&value[..]),
+        };
+        Self {
+            timestamp,
+            key_size: size(record.key),
+            value_size: size(value),
+        }
+    }
+}
+
+#[inline(always)]
+fn size(bytes: Option<&[u8]>) -> i32 {
+    bytes.map_or(-1, |bytes| bytes.len() as i32)
 }

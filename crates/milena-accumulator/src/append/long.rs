@@ -8,13 +8,12 @@ use bytes::Bytes;
 use milena_record::{BatchHeader, MAX_RECORD_OVERHEAD, record_size_from};
 
 use super::short::{hand_out, may_stay};
-use super::{Appended, Place, Refused};
+use super::{Place, Placed, Refused};
 use crate::accumulator::Accumulator;
 use crate::clock::Clock;
-use crate::delivery::Delivery;
 use crate::outcome::Outcome;
 use crate::pool::Stock;
-use crate::queue::{Need, Queue, Start};
+use crate::queue::{Need, Open, Queue, Start};
 use crate::record::{Prepared, Record, Target, Want};
 use crate::room::Room;
 use crate::topic::{Found, Topic};
@@ -31,32 +30,80 @@ struct Supplies {
     granted: bool,
 }
 
+/// A record as it came, with its timestamp.
+pub(super) struct Input<'a> {
+    pub(super) target: Target,
+    pub(super) record: &'a Record<'a>,
+    pub(super) timestamp: i64,
+}
+
+/// What the long way begins with.
+pub(super) enum Memory {
+    Unknown,
+    /// Most of the time this is what it takes, and the partition is locked only once more.
+    Foreseen(Foreseen),
+    Room(Room),
+}
+
+/// What the short way lacked.
+pub(super) struct Foreseen {
+    need: Need,
+    place: Place,
+    fresh: bool,
+}
+
 impl Accumulator {
+    /// What a record will need that the short way could not take, as far as can be seen now.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn foresee(
+        &self,
+        queue: &Queue,
+        place: Place,
+        generation: u32,
+        record: &Prepared<'_>,
+    ) -> Memory {
+        let shared = record.shared.map_or(0, Bytes::len);
+        let open = queue.open.as_ref();
+        let open = open.filter(|open| !self.is_unfit(open, generation, record));
+        let fresh = open.is_none();
+        let need = match open {
+            Some(open) => open.need(open.size_of(record), shared, self.pool.chunk_size()),
+            // The next batch will be elsewhere, and something may be open there.
+            None if place.sticky && self.is_done_here(queue) => return Memory::Unknown,
+            None => self.need_fresh(record),
+        };
+        Memory::Foreseen(Foreseen { need, place, fresh })
+    }
+
     /// Appends a record for which the short way was not enough.
     #[cold]
     #[inline(never)]
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the short way's, and the timestamp"
-    )]
     pub(super) fn append_long<C: Clock>(
         &self,
         clock: &C,
         topic: &Topic,
-        target: Target,
-        record: &Record<'_>,
-        timestamp: i64,
+        input: Input<'_>,
         want: Want<'_>,
-        room: Option<Room>,
-    ) -> Result<Appended, Refused> {
-        let record = Prepared::new(record, timestamp, self.compressed);
+        memory: Memory,
+    ) -> Result<Placed, Refused> {
+        let mut record = Prepared::EMPTY;
+        record.fill(input.record, input.timestamp, self.compressed);
         self.check_size(&record)?;
-        let mut supplies = Supplies {
-            granted: room.is_some(),
-            stock: room.map(Room::into_stock).unwrap_or_default(),
-            ..Supplies::default()
-        };
-        let appended = self.append_with(clock, topic, target, &record, want, &mut supplies);
+        let mut supplies = Supplies::default();
+        match memory {
+            Memory::Room(room) => {
+                supplies.granted = true;
+                supplies.stock = room.into_stock();
+            }
+            Memory::Foreseen(Foreseen { need, place, fresh }) => {
+                if self.restock(&mut supplies, &need, fresh) && fresh {
+                    self.prepare_batch(clock, topic, place, &mut supplies, &need);
+                }
+            }
+            Memory::Unknown => {}
+        }
+        let appended = self.append_with(clock, topic, input.target, &record, want, &mut supplies);
         self.pool.put(supplies.stock);
         appended
     }
@@ -69,7 +116,7 @@ impl Accumulator {
         record: &Prepared<'_>,
         want: Want<'_>,
         supplies: &mut Supplies,
-    ) -> Result<Appended, Refused> {
+    ) -> Result<Placed, Refused> {
         loop {
             let place = self.place(topic, target, record)?;
             let Some(found) = topic.find(place.index) else {
@@ -100,14 +147,16 @@ impl Accumulator {
                 // With an allocation of just its size, the record is copied even if its value could stay.
                 let shared = record.shared.filter(|_| !need.exact);
                 let record = Prepared { shared, ..*record };
-                let delivery = self.write_record(&mut queue, place, supplies, &record, want);
+                let (index, outcome) =
+                    self.write_record(&mut queue, place, supplies, &record, want);
                 let urgency = self.after(topic, found, place, &mut queue, clock);
                 let urgency = urgency.or_else(|| self.report(found, &mut queue));
                 drop(queue);
                 self.wake_for(found, urgency);
-                return Ok(Appended {
-                    partition: place.index as i32,
-                    delivery,
+                return Ok(Placed {
+                    index,
+                    partition: place.index,
+                    outcome,
                 });
             }
             let short = need.bytes(self.pool.chunk_size()) > supplies.stock.bytes;
@@ -138,23 +187,30 @@ impl Accumulator {
 
     /// Closes the open batch if it cannot take the record.
     fn close_if_unfit(&self, queue: &mut Queue, generation: u32, record: &Prepared<'_>) {
-        let unfit = queue.open.as_ref().is_some_and(|open| {
-            open.generation != generation || !open.fits(open.size_of(record), &self.limits)
-        });
-        if unfit {
+        let open = queue.open.as_ref();
+        if open.is_some_and(|open| self.is_unfit(open, generation, record)) {
             queue.close();
         }
     }
 
+    fn is_unfit(&self, open: &Open, generation: u32, record: &Prepared<'_>) -> bool {
+        open.generation != generation || !open.fits(open.size_of(record), &self.limits)
+    }
+
     fn need(&self, queue: &Queue, record: &Prepared<'_>) -> Need {
-        let shared = record.shared.map_or(0, Bytes::len);
         match &queue.open {
-            Some(open) => open.need(open.size_of(record), shared, self.pool.chunk_size()),
-            None => {
-                let size = record_size_from(0, 0, record.parts);
-                Need::fresh(size, shared, &self.limits, &self.pool)
+            Some(open) => {
+                let shared = record.shared.map_or(0, Bytes::len);
+                open.need(open.size_of(record), shared, self.pool.chunk_size())
             }
+            None => self.need_fresh(record),
         }
+    }
+
+    fn need_fresh(&self, record: &Prepared<'_>) -> Need {
+        let shared = record.shared.map_or(0, Bytes::len);
+        let size = record_size_from(0, 0, record.parts);
+        Need::fresh(size, shared, &self.limits, &self.pool)
     }
 
     /// Opens a batch from what was prepared.
@@ -195,27 +251,33 @@ impl Accumulator {
         supplies: &mut Supplies,
         record: &Prepared<'_>,
         want: Want<'_>,
-    ) -> Option<Delivery> {
+    ) -> (u32, Option<Arc<Outcome>>) {
         let Queue { open, sticky, .. } = queue;
-        let open = open.as_mut()?;
+        let Some(open) = open else {
+            debug_assert!(false, "whoever writes has opened a batch");
+            return (0, None);
+        };
         let size = open.size_of(record);
         open.write_with(record, &mut supplies.stock, &self.pool);
         let grown = self.count(open, size, record);
         if place.sticky {
             *sticky += grown;
         }
-        let (index, outcome) = hand_out(open, record, want);
-        outcome.map(|outcome| Delivery::new(outcome, index, record.about()))
+        hand_out(open, record, want)
     }
 
-    /// Gets the memory that is needed, instead of what there is. Whether there was enough.
+    /// Gets the memory that is needed, instead of what there is, ready to use. Whether there was enough.
     fn restock(&self, supplies: &mut Supplies, need: &Need, fresh: bool) -> bool {
         self.pool.put(mem::take(&mut supplies.stock));
+        if need.bytes(self.pool.chunk_size()) == 0 {
+            return true;
+        }
         let bytes = need.bytes(self.pool.chunk_size());
         match self.pool.take(bytes, need.chunks, fresh) {
             Some(stock) => supplies.stock = stock,
             None => return false,
         }
+        self.pool.ready(&mut supplies.stock, need.chunks);
         true
     }
 

@@ -1,10 +1,11 @@
 //! Many records in one call.
 
+use super::long::{Input, Memory};
 use super::short::may_stay;
 use super::{Place, Refused};
 use crate::accumulator::Accumulator;
 use crate::clock::Clock;
-use crate::delivery::Deliveries;
+use crate::delivery::{About, Deliveries};
 use crate::record::{AsRecord, Prepared, Want};
 use crate::room::Room;
 use crate::topic::Topic;
@@ -25,9 +26,13 @@ impl Accumulator {
         let wall_ms = clock.wall_ms();
         let mut done = 0;
         loop {
+            let mut foreseen = Memory::Unknown;
             if room.is_none() {
                 match self.append_run(clock, topic, &records[done..], wall_ms, &mut deliveries) {
-                    Ok(run) => done += run,
+                    Ok((run, memory)) => {
+                        done += run;
+                        foreseen = memory;
+                    }
                     Err((run, refused)) => return (done + run, Some(refused)),
                 }
             }
@@ -40,11 +45,20 @@ impl Accumulator {
                 Some(_) => Want::Delivery,
                 None => Want::Nothing,
             };
-            let target = next.target();
-            let room = room.take();
-            let appended = self.append_long(clock, topic, target, &record, timestamp, want, room);
+            let input = Input {
+                target: next.target(),
+                record: &record,
+                timestamp,
+            };
+            let memory = room.take().map_or(foreseen, Memory::Room);
+            let appended = self.append_long(clock, topic, input, want, memory);
             match (appended, deliveries.as_deref_mut()) {
-                (Ok(appended), Some(deliveries)) => deliveries.extend(appended.delivery),
+                (Ok(placed), Some(deliveries)) => {
+                    if let Some(outcome) = placed.outcome {
+                        let about = About::of(&record, timestamp);
+                        deliveries.push(&outcome, placed.index, about);
+                    }
+                }
                 (Ok(_), None) => {}
                 (Err(refused), _) => return (done, Some(refused)),
             }
@@ -52,7 +66,7 @@ impl Accumulator {
         }
     }
 
-    /// Appends what goes the short way, and stops before what does not.
+    /// Appends what goes the short way, and stops before what does not: how many, and what the next one needs.
     fn append_run<C: Clock, R: AsRecord>(
         &self,
         clock: &C,
@@ -60,69 +74,81 @@ impl Accumulator {
         records: &[R],
         wall_ms: i64,
         deliveries: &mut Option<&mut Deliveries>,
-    ) -> Result<usize, (usize, Refused)> {
+    ) -> Result<(usize, Memory), (usize, Refused)> {
+        let Some(first) = records.first() else {
+            return Ok((0, Memory::Unknown));
+        };
         let mut done = 0;
-        let mut next = records
-            .first()
-            .map(|first| self.prepare(topic, first, wall_ms));
-        while let Some(prepared) = next.take() {
-            let (place, record) = prepared.map_err(|refused| (done, refused))?;
+        let mut record = Prepared::EMPTY;
+        let mut place = self
+            .prepare(&mut record, topic, first, wall_ms)
+            .map_err(|refused| (done, refused))?;
+        loop {
             let Some(found) = topic.find(place.index) else {
-                return Ok(done);
+                return Ok((done, Memory::Unknown));
             };
             let mut queue = found.partition.lock();
             let generation = match self.gate.check() {
                 Ok(generation) => generation,
                 Err(reason) => return Err((done, Refused::Closed(reason))),
             };
-            let (mut record, mut urgency) = (record, None);
-            loop {
-                if record.shared.is_some() || !may_stay(topic, place) {
-                    break;
+            let mut urgency = None;
+            let end = loop {
+                if !may_stay(topic, place) {
+                    break End::Stop(Memory::Unknown);
                 }
-                let Some(open) = self.write(&mut queue, place, generation, &record) else {
-                    break;
+                let open = match record.shared {
+                    None => self.write(&mut queue, place, generation, &record),
+                    Some(_) => None,
+                };
+                let Some(open) = open else {
+                    break End::Stop(self.foresee(&queue, place, generation, &record));
                 };
                 if let Some(deliveries) = deliveries {
                     deliveries.push(&open.outcome, open.records - 1, record.about());
                 }
-                urgency = self
-                    .after(topic, found, place, &mut queue, clock)
-                    .or(urgency);
+                let change = self.after(topic, found, place, &mut queue, clock);
+                urgency = change.or(urgency);
                 done += 1;
                 let Some(following) = records.get(done) else {
-                    break;
+                    break End::Stop(Memory::Unknown);
                 };
-                match self.prepare(topic, following, wall_ms) {
-                    Ok((other, following))
-                        if other.index == place.index && other.sticky == place.sticky =>
-                    {
-                        record = following;
-                    }
-                    other => {
-                        next = Some(other);
-                        break;
-                    }
+                match self.prepare(&mut record, topic, following, wall_ms) {
+                    Ok(next) if next == place => {}
+                    Ok(next) => break End::Elsewhere(next),
+                    Err(refused) => break End::Refused(refused),
                 }
-            }
+            };
             drop(queue);
             self.wake_for(found, urgency);
+            match end {
+                End::Stop(memory) => return Ok((done, memory)),
+                End::Elsewhere(next) => place = next,
+                End::Refused(refused) => return Err((done, refused)),
+            }
         }
-        Ok(done)
     }
 
     #[inline(always)]
     fn prepare<'r, R: AsRecord>(
         &self,
+        prepared: &mut Prepared<'r>,
         topic: &Topic,
         record: &'r R,
         wall_ms: i64,
-    ) -> Result<(Place, Prepared<'r>), Refused> {
+    ) -> Result<Place, Refused> {
         let target = record.target();
         let record = record.record();
         let timestamp = record.timestamp.unwrap_or(wall_ms);
-        let record = Prepared::new(&record, timestamp, self.compressed);
-        self.check_size(&record)?;
-        Ok((self.place(topic, target, &record)?, record))
+        prepared.fill(&record, timestamp, self.compressed);
+        self.check_size(prepared)?;
+        self.place(topic, target, prepared)
     }
+}
+
+/// Why records to one partition end.
+enum End {
+    Elsewhere(Place),
+    Stop(Memory),
+    Refused(Refused),
 }

@@ -4,8 +4,11 @@ mod long;
 mod many;
 mod short;
 
+use std::sync::Arc;
+
 use crate::delivery::Delivery;
 use crate::gate::CloseReason;
+use crate::outcome::Outcome;
 
 /// A record that is in a batch now.
 #[derive(Debug)]
@@ -48,8 +51,15 @@ pub enum Refused {
     Closed(CloseReason),
 }
 
+/// A record that is in a batch, with the batch's outcome if it was wanted.
+struct Placed {
+    index: u32,
+    partition: u32,
+    outcome: Option<Arc<Outcome>>,
+}
+
 /// Where a record goes: the partition, and whether that was the sticky choice.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 struct Place {
     index: u32,
     sticky: bool,

@@ -9,10 +9,11 @@ use std::sync::atomic::Ordering;
 use milena_partitioner::{partition_for_key, should_switch};
 use milena_record::MAX_RECORD_OVERHEAD;
 
-use super::{Appended, Place, Refused};
+use super::long::{Input, Memory};
+use super::{Appended, Place, Placed, Refused};
 use crate::accumulator::Accumulator;
 use crate::clock::{Clock, Urgency};
-use crate::delivery::Delivery;
+use crate::delivery::{About, Delivery};
 use crate::inbox::{News, What};
 use crate::outcome::{CallbackEntry, Outcome};
 use crate::queue::{Change, Open, Queue};
@@ -43,10 +44,43 @@ impl Accumulator {
             Some(timestamp) => timestamp,
             None => clock.wall_ms(),
         };
+        // Few and small values lead to the end, so that both results and what they are made of stay in registers.
+        let Placed {
+            index,
+            outcome,
+            partition,
+        } = self.append_short(clock, topic, target, record, timestamp, want, room)?;
+        let delivery =
+            outcome.map(|outcome| Delivery::new(outcome, index, About::of(record, timestamp)));
+        Ok(Appended {
+            partition: partition as i32,
+            delivery,
+        })
+    }
+
+    #[inline(always)]
+    #[expect(clippy::too_many_arguments, reason = "inlined into its one caller")]
+    fn append_short<C: Clock>(
+        &self,
+        clock: &C,
+        topic: &Topic,
+        target: Target,
+        record: &Record<'_>,
+        timestamp: i64,
+        want: Want<'_>,
+        room: Option<Room>,
+    ) -> Result<Placed, Refused> {
+        // The long way prepares the record anew, so that here it stays in registers.
+        let input = || Input {
+            target,
+            record,
+            timestamp,
+        };
         if let Some(room) = room {
-            return self.append_long(clock, topic, target, record, timestamp, want, Some(room));
+            return self.append_long(clock, topic, input(), want, Memory::Room(room));
         }
-        let prepared = Prepared::new(record, timestamp, self.compressed);
+        let mut prepared = Prepared::EMPTY;
+        prepared.fill(record, timestamp, self.compressed);
         self.check_size(&prepared)?;
         if prepared.shared.is_none() {
             let place = self.place(topic, target, &prepared)?;
@@ -59,18 +93,19 @@ impl Accumulator {
                         let urgency = self.after(topic, found, place, &mut queue, clock);
                         drop(queue);
                         self.wake_for(found, urgency);
-                        let delivery =
-                            outcome.map(|outcome| Delivery::new(outcome, index, prepared.about()));
-                        return Ok(Appended {
-                            partition: place.index as i32,
-                            delivery,
+                        return Ok(Placed {
+                            index,
+                            outcome,
+                            partition: place.index,
                         });
                     }
+                    let memory = self.foresee(&queue, place, generation, &prepared);
+                    drop(queue);
+                    return self.append_long(clock, topic, input(), want, memory);
                 }
             }
         }
-        // The record is prepared anew there, so that here it stays in registers.
-        self.append_long(clock, topic, target, record, timestamp, want, None)
+        self.append_long(clock, topic, input(), want, Memory::Unknown)
     }
 
     #[inline(always)]
@@ -204,6 +239,11 @@ impl Accumulator {
         let next = topic.choose(&self.rules(), || clock.now());
         topic.sticky.store(next, Ordering::Relaxed);
         true
+    }
+
+    /// Whether the sticky choice leaves this partition once its open batch is closed.
+    pub(super) fn is_done_here(&self, queue: &Queue) -> bool {
+        should_switch(queue.sticky, self.limits.batch as u64, false)
     }
 
     /// Tells the sender's inbox what is new in a partition. Under its lock, so that the sender never reads it before
