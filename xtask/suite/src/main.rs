@@ -7,14 +7,19 @@
 )]
 
 mod batch;
+mod carry;
 mod cells;
 mod content;
+mod disturbed;
+mod facts;
 mod java_writes;
+mod matrix;
 mod model;
 mod others;
 mod raw;
 mod sequences;
 mod session;
+mod single;
 
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -28,7 +33,7 @@ use cells::Cells;
 use model::Model;
 
 /// The parts of the suite; `--only` names one.
-const PARTS: &[&str] = &["one", "three", "old", "embedded"];
+const PARTS: &[&str] = &["facts", "embedded", "one", "three", "old"];
 
 fn main() -> ExitCode {
     match run() {
@@ -60,6 +65,12 @@ fn run() -> Result<bool> {
     }
     let wanted = |part: &str| only.is_empty() || only.iter().any(|one| one == part);
     let mut cells = Cells::default();
+    if wanted("facts") {
+        facts::run(&mut cells)?;
+    }
+    if wanted("embedded") {
+        others::run(&mut cells)?;
+    }
     if wanted("one") {
         one(&mut cells, full)?;
     }
@@ -69,29 +80,35 @@ fn run() -> Result<bool> {
     if wanted("old") {
         old(&mut cells)?;
     }
-    if wanted("embedded") {
-        others::run(&mut cells)?;
-    }
     Ok(cells.close())
 }
 
 /// Apache Kafka 4.3.1 with one broker.
-fn one(cells: &mut Cells, _full: bool) -> Result<()> {
+fn one(cells: &mut Cells, full: bool) -> Result<()> {
     let (cluster, mut helper) = start(Spec::new("suite-one"))?;
+    matrix::run(cells, &cluster.0, &mut helper, 1, counts(full));
+    single::run(cells, &cluster.0, &mut helper, 1);
     java_writes::run(cells, &cluster.0, &mut helper, 1);
     Ok(())
 }
 
 /// Apache Kafka 4.3.1 with three brokers.
-fn three(cells: &mut Cells, _full: bool) -> Result<()> {
-    let (cluster, _helper) = start(Spec {
+fn three(cells: &mut Cells, full: bool) -> Result<()> {
+    let (mut cluster, mut helper) = start(Spec {
         brokers: 3,
         ..Spec::new("suite-three")
     })?;
     let real = cluster.0.bootstrap_servers();
     let model = Model::start(3)?;
     sequences::run(cells, &real, &model.servers());
+    matrix::run(cells, &cluster.0, &mut helper, 3, counts(full));
+    single::run(cells, &cluster.0, &mut helper, 3);
+    disturbed::run(cells, &mut cluster.0, &mut helper, full);
     Ok(())
+}
+
+fn counts(full: bool) -> matrix::Counts {
+    if full { matrix::FULL } else { matrix::SMALL }
 }
 
 /// Apache Kafka 3.9.1.
@@ -100,6 +117,7 @@ fn old(cells: &mut Cells) -> Result<()> {
         version: "3.9.1".to_owned(),
         ..Spec::new("suite-old")
     })?;
+    matrix::run(cells, &cluster.0, &mut helper, 1, matrix::TINY);
     java_writes::run(cells, &cluster.0, &mut helper, 1);
     Ok(())
 }
