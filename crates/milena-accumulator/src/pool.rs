@@ -268,18 +268,19 @@ impl Pool {
         );
         state.queue.push_back(id);
         state.deadlines.insert((deadline, id));
-        // Nobody waits yet who could be woken: the new one is last.
         let woken = self.serve(&mut state);
-        debug_assert!(woken.is_empty());
         if deadline <= now && state.remove(id).is_some() {
             state.exhausted += 1;
             state.answers.insert(id, Err(RoomError::TimedOut));
             self.count(&state);
         }
         let waits = state.waiters.contains_key(&id);
+        let first = waits && state.waiters.len() == 1;
+        drop(state);
+        wake(woken);
         Joined {
             id,
-            first: waits && state.waiters.len() == 1,
+            first,
             earliest: waits && earliest,
         }
     }

@@ -342,3 +342,42 @@ fn a_flush_waits_for_what_was_appended_before_and_not_for_more() {
     drop(flush);
     assert!(!accumulator.pressed());
 }
+
+#[test]
+fn futures_dropped_while_they_wait_leave_nothing_behind() {
+    let (accumulator, topic) = with_topic(Config::default(), 1);
+    let count: Arc<Count> = Arc::default();
+    let waker = Waker::from(Arc::clone(&count));
+    let mut cx = Context::from_waker(&waker);
+    let mut delivery = send(&accumulator, &topic, &value(b"x")).unwrap();
+    let mut many = Deliveries::new();
+    let records = [value(b"y"), value(b"z")];
+    let appended = accumulator.append_many(&TestClock, &topic, &records, Some(&mut many), None);
+    assert_eq!(appended, (2, None));
+    let mut flush = accumulator.flush();
+    let now = std::time::Instant::now();
+    let mut room = accumulator.wait_room(now, 32 << 20, common::later());
+    let mut unknown = accumulator.wait_topic(now, "unknown", None, common::later());
+    for _ in 0..2 {
+        assert!(std::pin::Pin::new(&mut delivery).poll(&mut cx).is_pending());
+        assert!(std::pin::Pin::new(&mut many).poll(&mut cx).is_pending());
+        assert!(std::pin::Pin::new(&mut flush).poll(&mut cx).is_pending());
+        assert!(std::pin::Pin::new(&mut room).poll(&mut cx).is_pending());
+        assert!(std::pin::Pin::new(&mut unknown).poll(&mut cx).is_pending());
+    }
+    assert_eq!(Arc::strong_count(&count), 2 + 5);
+    drop((delivery, many, flush, room, unknown));
+    assert_eq!(Arc::strong_count(&count), 2);
+    take(&accumulator, &topic).complete(done(0), &mut Bin::new());
+    assert_eq!(count.0.load(std::sync::atomic::Ordering::SeqCst), 0);
+    let snapshot = accumulator.snapshot();
+    assert_eq!(
+        (
+            snapshot.buffered(),
+            snapshot.memory_waiters,
+            snapshot.topic_waiters
+        ),
+        (0, 0, 0)
+    );
+    assert!(!accumulator.pressed());
+}

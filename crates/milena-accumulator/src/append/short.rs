@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use milena_partitioner::{partition_for_key, should_switch};
 use milena_record::MAX_RECORD_OVERHEAD;
@@ -253,7 +254,9 @@ impl Accumulator {
         let (what, urgency) = match queue.change()? {
             Change::Opened(at) if self.pressed() => (What::Opened { at }, Urgency::Now),
             Change::Opened(at) => {
-                let deadline = at + self.config.linger;
+                // A linger without end is as good as one of a year: other reasons to send come first.
+                let year = Duration::from_secs(365 * 24 * 3600);
+                let deadline = at + self.config.linger.min(year);
                 (What::Opened { at }, Urgency::Opened { deadline })
             }
             Change::Filled(at) => (What::Filled { at }, Urgency::Now),
