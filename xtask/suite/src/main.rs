@@ -20,6 +20,7 @@ mod raw;
 mod sequences;
 mod session;
 mod single;
+mod topics;
 
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};

@@ -1,5 +1,7 @@
 //! Recorded sequences of requests: the model of a broker and a real Kafka answer them alike.
 
+mod idempotence;
+
 use anyhow::{Result, bail};
 use milena_record::{BatchHeader, Codec, RecordRef, encode_record};
 
@@ -12,13 +14,19 @@ use crate::wall_ms;
 type Sequence = (&'static str, fn(&mut Session, &str) -> Result<()>);
 
 const SEQUENCES: &[Sequence] = &[
-    ("in order and again", in_order_and_again),
-    ("the last five are remembered", five_are_remembered),
-    ("gaps", gaps),
-    ("epochs", epochs),
-    ("a first sequence that is not 0", first_sequence),
-    ("sequences wrap around", wrap_around),
-    ("two producers", two_producers),
+    ("in order and again", idempotence::in_order_and_again),
+    (
+        "the last five are remembered",
+        idempotence::five_are_remembered,
+    ),
+    ("gaps", idempotence::gaps),
+    ("epochs", idempotence::epochs),
+    (
+        "a first sequence that is not 0",
+        idempotence::first_sequence,
+    ),
+    ("sequences wrap around", idempotence::wrap_around),
+    ("two producers", idempotence::two_producers),
     ("three producers at random", at_random),
     ("acks", acks),
     ("every version of Produce", produce_versions),
@@ -107,87 +115,6 @@ fn create(session: &mut Session, topic: &str, configs: &[(&str, &str)]) -> Resul
 
 fn send(session: &mut Session, topic: &str, batch: &Batch) -> Result<()> {
     session.produce(topic, 0, &batch.bytes(), How::default())
-}
-
-fn in_order_and_again(session: &mut Session, topic: &str) -> Result<()> {
-    let (id, epoch) = begin(session, topic)?;
-    let first = Batch::of(id, epoch, 0, 3);
-    let second = Batch::of(id, epoch, 3, 2);
-    for batch in [&first, &first, &second, &first, &second] {
-        send(session, topic, batch)?;
-    }
-    session.producers(topic, 0)?;
-    session.offset(topic, 0, -1, 5)?;
-    session.fetch(topic, 0, 0, 11)
-}
-
-fn five_are_remembered(session: &mut Session, topic: &str) -> Result<()> {
-    let (id, epoch) = begin(session, topic)?;
-    let batches: Vec<_> = (0..8).map(|nth| Batch::of(id, epoch, 2 * nth, 2)).collect();
-    for batch in &batches {
-        send(session, topic, batch)?;
-    }
-    for batch in &batches {
-        send(session, topic, batch)?;
-    }
-    // Not the same batch, though its sequence has been seen.
-    send(session, topic, &Batch::of(id, epoch, 14, 1))?;
-    send(session, topic, &Batch::of(id, epoch, 13, 2))?;
-    session.offset(topic, 0, -1, 5)
-}
-
-fn gaps(session: &mut Session, topic: &str) -> Result<()> {
-    let (id, epoch) = begin(session, topic)?;
-    for (sequence, count) in [(0, 5), (6, 1), (10, 3), (5, 1), (6, 1), (8, 1), (7, 2)] {
-        send(session, topic, &Batch::of(id, epoch, sequence, count))?;
-    }
-    session.producers(topic, 0)?;
-    session.fetch(topic, 0, 0, 11)
-}
-
-fn epochs(session: &mut Session, topic: &str) -> Result<()> {
-    let (id, epoch) = begin(session, topic)?;
-    send(session, topic, &Batch::of(id, epoch, 0, 2))?;
-    send(session, topic, &Batch::of(id, epoch + 1, 5, 1))?;
-    send(session, topic, &Batch::of(id, epoch + 1, 0, 1))?;
-    send(session, topic, &Batch::of(id, epoch, 2, 1))?;
-    send(session, topic, &Batch::of(id, epoch + 1, 1, 1))?;
-    send(session, topic, &Batch::of(id, epoch + 1, 0, 1))?;
-    session.producers(topic, 0)?;
-    session.offset(topic, 0, -1, 5)
-}
-
-fn first_sequence(session: &mut Session, topic: &str) -> Result<()> {
-    let (id, epoch) = begin(session, topic)?;
-    send(session, topic, &Batch::of(id, epoch, 7, 2))?;
-    send(session, topic, &Batch::of(id, epoch, 9, 2))?;
-    send(session, topic, &Batch::of(id, epoch, 0, 2))?;
-    session.producers(topic, 0)
-}
-
-fn wrap_around(session: &mut Session, topic: &str) -> Result<()> {
-    let (id, epoch) = begin(session, topic)?;
-    send(session, topic, &Batch::of(id, epoch, i32::MAX - 1, 2))?;
-    send(session, topic, &Batch::of(id, epoch, 0, 2))?;
-    session.producers(topic, 0)?;
-    let (id, epoch) = session.init_producer(None)?;
-    let across = Batch::of(id, epoch, i32::MAX - 1, 4);
-    send(session, topic, &across)?;
-    send(session, topic, &across)?;
-    send(session, topic, &Batch::of(id, epoch, 2, 1))?;
-    send(session, topic, &Batch::of(id, epoch, 4, 1))?;
-    session.fetch(topic, 0, 0, 11)
-}
-
-fn two_producers(session: &mut Session, topic: &str) -> Result<()> {
-    let (one, epoch) = begin(session, topic)?;
-    let (two, _) = session.init_producer(None)?;
-    for (id, sequence) in [(one, 0), (two, 0), (two, 1), (one, 1), (one, 0), (two, 3)] {
-        send(session, topic, &Batch::of(id, epoch, sequence, 1))?;
-    }
-    send(session, topic, &Batch::plain(3))?;
-    session.producers(topic, 0)?;
-    session.fetch(topic, 0, 0, 11)
 }
 
 /// Batches of three producers whose epochs and sequences wander: most are near what comes next, some are not.

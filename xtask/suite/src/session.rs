@@ -8,12 +8,11 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use milena_record::batches;
-use milena_wire::api::{create_partitions, create_topics, describe_producers, fetch, list_offsets};
+use milena_wire::api::{describe_producers, fetch, list_offsets};
 use milena_wire::api::{metadata, produce};
 use milena_wire::{
-    CreatePartitionsRequest, CreateTopicsRequest, DeleteTopicsRequest, DescribeProducersRequest,
-    ErrorCode, FetchRequest, InitProducerIdRequest, ListOffsetsRequest, MetadataRequest,
-    ProduceRequest, Records, Uuid,
+    DescribeProducersRequest, ErrorCode, FetchRequest, InitProducerIdRequest, ListOffsetsRequest,
+    MetadataRequest, ProduceRequest, Records, Uuid,
 };
 
 use crate::raw::Raw;
@@ -29,8 +28,8 @@ pub(crate) struct Session {
 
 /// Where a partition is, and which topic it is of.
 #[derive(Clone, Debug)]
-struct Place {
-    leader: String,
+pub(crate) struct Place {
+    pub(crate) leader: String,
     other: Option<String>,
     topic_id: Uuid,
 }
@@ -68,7 +67,7 @@ impl Session {
         self.connections.get_mut(address).context("it was inserted")
     }
 
-    fn any(&mut self) -> Result<&mut Raw> {
+    pub(crate) fn any(&mut self) -> Result<&mut Raw> {
         let first = self.first.clone();
         self.to(&first)
     }
@@ -78,102 +77,7 @@ impl Session {
         self.connections.clear();
     }
 
-    pub(crate) fn create(
-        &mut self,
-        topic: &str,
-        partitions: i32,
-        replicas: i16,
-        configs: &[(&str, &str)],
-    ) -> Result<()> {
-        let configs: Vec<_> = configs
-            .iter()
-            .map(|&(name, value)| create_topics::CreatableTopicConfig {
-                name,
-                value: Some(value),
-            })
-            .collect();
-        let creatable = create_topics::CreatableTopic {
-            name: topic,
-            num_partitions: partitions,
-            replication_factor: replicas,
-            configs,
-            ..Default::default()
-        };
-        let request = CreateTopicsRequest {
-            topics: vec![creatable],
-            timeout_ms: 30_000,
-            ..Default::default()
-        };
-        let response = self.any()?.ask(7, &request)?;
-        let line: Vec<_> = response
-            .topics
-            .iter()
-            .map(|topic| {
-                format!(
-                    "{} with {} partitions",
-                    code(topic.error_code),
-                    topic.num_partitions
-                )
-            })
-            .collect();
-        self.note(format!(
-            "create {partitions} partitions, {replicas} replicas: {}",
-            line.join(", ")
-        ));
-        Ok(())
-    }
-
-    pub(crate) fn grow(&mut self, topic: &str, count: i32) -> Result<()> {
-        let grown = create_partitions::CreatePartitionsTopic {
-            name: topic,
-            count,
-            assignments: None,
-        };
-        let request = CreatePartitionsRequest {
-            topics: vec![grown],
-            timeout_ms: 30_000,
-            ..Default::default()
-        };
-        let response = self.any()?.ask(3, &request)?;
-        let line: Vec<_> = response
-            .results
-            .iter()
-            .map(|result| code(result.error_code))
-            .collect();
-        self.note(format!("grow to {count}: {}", line.join(", ")));
-        Ok(())
-    }
-
-    pub(crate) fn delete(&mut self, topic: &str) -> Result<()> {
-        let request = DeleteTopicsRequest {
-            topic_names: vec![topic],
-            timeout_ms: 30_000,
-            ..Default::default()
-        };
-        let response = self.any()?.ask(5, &request)?;
-        let line: Vec<_> = response
-            .responses
-            .iter()
-            .map(|result| code(result.error_code))
-            .collect();
-        self.note(format!("delete: {}", line.join(", ")));
-        Ok(())
-    }
-
-    /// Waits until every partition has a leader that knows it, by asking; that is not written down.
-    pub(crate) fn settle(&mut self, topic: &str, partitions: i32) -> Result<()> {
-        for partition in 0..partitions {
-            retry(|| {
-                let place = self.place(topic, partition)?.context("no leader")?;
-                let listed = self.list_offsets(&place.leader, topic, partition, -1, 5)?;
-                ensure!(listed.starts_with("NONE"), "{topic}-{partition}: {listed}");
-                Ok(())
-            })?;
-        }
-        Ok(())
-    }
-
-    fn place(&mut self, topic: &str, partition: i32) -> Result<Option<Place>> {
+    pub(crate) fn place(&mut self, topic: &str, partition: i32) -> Result<Option<Place>> {
         let asked = metadata::MetadataRequestTopic {
             name: Some(topic),
             ..Default::default()
@@ -210,33 +114,6 @@ impl Session {
             other,
             topic_id: topic.topic_id,
         }))
-    }
-
-    /// What Metadata says of a topic.
-    pub(crate) fn describe(&mut self, topic: &str, version: i16) -> Result<()> {
-        let asked = metadata::MetadataRequestTopic {
-            name: Some(topic),
-            ..Default::default()
-        };
-        let request = MetadataRequest {
-            topics: Some(vec![asked]),
-            allow_auto_topic_creation: version < 4,
-            ..Default::default()
-        };
-        let response = self.any()?.ask(version, &request)?;
-        let line: Vec<_> = response
-            .topics
-            .iter()
-            .map(|topic| {
-                format!(
-                    "{} with {} partitions",
-                    code(topic.error_code),
-                    topic.partitions.len()
-                )
-            })
-            .collect();
-        self.note(format!("metadata v{version}: {}", line.join(", ")));
-        Ok(())
     }
 
     /// Gets a producer id, or a new epoch of `of`; gives the id and epoch.
@@ -366,7 +243,7 @@ impl Session {
         Ok(())
     }
 
-    fn list_offsets(
+    pub(crate) fn list_offsets(
         &mut self,
         address: &str,
         topic: &str,
@@ -513,7 +390,7 @@ impl Default for How {
 }
 
 /// Tries for ten seconds.
-fn retry<T>(mut attempt: impl FnMut() -> Result<T>) -> Result<T> {
+pub(crate) fn retry<T>(mut attempt: impl FnMut() -> Result<T>) -> Result<T> {
     for _ in 0..200 {
         if let Ok(done) = attempt() {
             return Ok(done);
@@ -548,7 +425,7 @@ fn produced(response: &milena_wire::ProduceResponse<'_>) -> String {
     lines.join("; ")
 }
 
-fn code(code: i16) -> String {
+pub(crate) fn code(code: i16) -> String {
     ErrorCode(code)
         .name()
         .map_or_else(|| code.to_string(), str::to_owned)
