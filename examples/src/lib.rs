@@ -9,3 +9,8 @@ mod read_back;
 pub use ask::Connection;
 pub use cluster::Cluster;
 pub use read_back::read_partition;
+
+/// The README's program compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;

@@ -57,6 +57,12 @@ const COMMANDS: &[Command] = &[
         run: xtask::kafka::main,
     },
     Command {
+        name: "sim",
+        arguments: "[--seeds N] [--from S] [--seed S]",
+        about: "simulate seeds in virtual time; replay one of them",
+        run: xtask::test::sim,
+    },
+    Command {
         name: "ci",
         arguments: "[--quick]",
         about: "everything that .ci/run does, in the same order",
@@ -99,7 +105,7 @@ fn usage() {
     println!("cargo xtask <command>\n");
     for command in COMMANDS {
         println!(
-            "  {:<8} {:<40} {}",
+            "  {:<8} {:<44} {}",
             command.name, command.arguments, command.about
         );
     }
