@@ -67,6 +67,17 @@ impl Bin {
         self.batches.append(&mut other.batches);
     }
 
+    /// Takes the callbacks out into a bin of their own, for whoever runs them elsewhere, one bin after the other. `None`
+    /// if there are none.
+    pub fn split_callbacks(&mut self) -> Option<Self> {
+        if self.calls.is_empty() {
+            return None;
+        }
+        let mut callbacks = Self::new();
+        mem::swap(&mut callbacks.calls, &mut self.calls);
+        Some(callbacks)
+    }
+
     /// Gives memory back, runs callbacks, wakes. Returns how many callbacks panicked; a panic ends only its own.
     pub fn run(&mut self) -> usize {
         self.batches.clear();
