@@ -13,6 +13,7 @@ use tokio::sync::watch;
 
 use crate::bell::Bell;
 use crate::bells::Bells;
+use crate::callbacks::Callbacks;
 use crate::connection;
 use crate::driver::Network;
 use crate::status::{Report, Status};
@@ -26,6 +27,7 @@ pub(crate) struct Core {
     /// The tasks that carry connections. Its lock is taken under the sender's, never the other way round.
     lines: Mutex<BTreeMap<ConnectionId, Arc<Line>>>,
     pub(crate) status: watch::Sender<Status>,
+    callbacks: Callbacks,
     is_ending: AtomicBool,
     /// When what is not delivered is given up; `None`: when its own time is up.
     give_up: Mutex<Option<Instant>>,
@@ -54,6 +56,7 @@ impl Core {
             network,
             lines: Mutex::default(),
             status: watch::Sender::new(Status::Starting),
+            callbacks: Callbacks::default(),
             is_ending: AtomicBool::new(false),
             give_up: Mutex::default(),
             runtime,
@@ -97,11 +100,16 @@ impl Core {
         }
         let events: Vec<Event> = std::iter::from_fn(|| sender.poll_event()).collect();
         let timeout = sender.poll_timeout();
-        let bin = sender.take_bin();
+        let mut bin = sender.take_bin();
+        // Queued under the lock, so that callbacks run in the order of verdicts.
+        self.callbacks.push(bin.split_callbacks());
         drop(sender);
         drop(bin);
         for event in events {
             self.tell(event);
+        }
+        if self.callbacks.run() && self.is_ending.load(Ordering::Relaxed) {
+            self.bells.control.ring();
         }
         (result, timeout)
     }

@@ -69,6 +69,7 @@ mod write;
 
 mod bell;
 mod bells;
+mod callbacks;
 mod clock;
 mod connector;
 

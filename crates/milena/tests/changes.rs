@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use milena::{Compression, Delivery, FailureReason, Fate, Message, Producer, Record, Topic};
@@ -45,9 +46,16 @@ fn numbers(server: &Server, partition: i32) -> Vec<usize> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_leader_that_moves_keeps_the_order() {
     let (server, producer, topic) = started(3, 1).await;
+    let called = Arc::new(Mutex::new(Vec::new()));
     let mut deliveries = Vec::new();
     for round in 0..8 {
-        deliveries.extend(send(&topic, 0, round * 60, 60).await);
+        for n in round * 60..(round + 1) * 60 {
+            let called = Arc::clone(&called);
+            let message = Message::new().partition(0).value(n.to_string());
+            let callback = move |_: &Result<_, _>| called.lock().unwrap().push(n);
+            topic.send_with(message, callback).await.unwrap();
+        }
+        deliveries.extend(send(&topic, 0, round * 60, 1).await);
         let to = Some(1 + round as i32 % 3);
         server
             .apply(Change::MoveLeader {
@@ -58,7 +66,13 @@ async fn a_leader_that_moves_keeps_the_order() {
             .unwrap();
     }
     all_delivered(deliveries).await;
-    assert_eq!(numbers(&server, 0), (0..480).collect::<Vec<_>>());
+    producer.flush().await;
+    assert_eq!(*called.lock().unwrap(), (0..480).collect::<Vec<_>>());
+    let rounds = (0..8).map(|round| round * 60);
+    let sent: Vec<usize> = rounds
+        .flat_map(|first| (first..first + 60).chain([first]))
+        .collect();
+    assert_eq!(numbers(&server, 0), sent);
     let sent = producer.snapshot().sent;
     assert!(
         sent.errors
