@@ -11,6 +11,9 @@ use crate::run;
 /// The most lines of a file, its tests left out.
 const MOST_LINES: usize = 500;
 
+/// The one crate with unsafe code: an allocator that counts, for benchmarks, cannot be written without.
+const ALLOCATOR: &str = "benches/counting/src/lib.rs";
+
 /// Words that mean unfinished work. They are put together so that this file does not hold them.
 const UNFINISHED: &[&str] = &[
     concat!("FIX", "ME"),
@@ -68,7 +71,10 @@ impl File {
         if !self.text.starts_with("//! ") {
             fault("does not begin with a `//!` line that says what it is for".to_owned());
         }
-        if self.is_root() && !self.text.contains("#![forbid(unsafe_code)]") {
+        if self.is_root()
+            && !self.path.ends_with(ALLOCATOR)
+            && !self.text.contains("#![forbid(unsafe_code)]")
+        {
             fault("a crate's root without #![forbid(unsafe_code)]".to_owned());
         }
         for (number, line) in self.text.lines().enumerate() {
