@@ -1,0 +1,117 @@
+//! What the public API costs: a million records of 100 bytes in 16 KiB batches, to a broker in another process.
+//!
+//! `bench-budget SERVERS TOPIC USED allocations|cost`. It counts between the records 200,000 and 1,000,000, when
+//! everything that is made once is made.
+
+#![forbid(unsafe_code)]
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command line tool talks on the terminal"
+)]
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use milena::{Producer, Record};
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike;
+
+#[global_allocator]
+static ALLOCATOR: milena_counting::Counting = milena_counting::Counting;
+
+/// Records before anything is counted.
+const BEFORE: u64 = 200_000;
+
+/// Records in all.
+const ALL: u64 = 1_000_000;
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("bench-budget: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<()> {
+    let words: Vec<_> = std::env::args().skip(1).collect();
+    let [servers, topic, used, what] = &words[..] else {
+        bail!("the servers, the topic, how many partitions to use, and allocations or cost");
+    };
+    let used: i32 = used.parse().context("how many partitions to use")?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let producer = Producer::builder()
+            .bootstrap_servers(servers)
+            .batch_size(16 << 10)
+            .connect()
+            .await?;
+        let sending = producer.clone();
+        let (topic, counts) = (topic.clone(), what == "allocations");
+        let line = tokio::spawn(async move { measure(&sending, &topic, used, counts).await });
+        println!("{}", line.await??);
+        producer.close(Duration::from_secs(10)).await;
+        Ok(())
+    })
+}
+
+async fn measure(
+    producer: &Producer,
+    topic: &str,
+    used: i32,
+    counts: bool,
+) -> Result<serde_json::Value> {
+    send(producer, topic, used, 0..BEFORE).await?;
+    if counts {
+        milena_counting::start();
+    }
+    let (cpu, sent) = (cpu_us()?, producer.snapshot().sent);
+    send(producer, topic, used, BEFORE..ALL).await?;
+    let cpu = cpu_us()? - cpu;
+    milena_counting::stop();
+    let now = producer.snapshot().sent;
+    if now.records_acknowledged != ALL {
+        bail!(
+            "{} of {ALL} records were acknowledged",
+            now.records_acknowledged
+        );
+    }
+    let allocated = milena_counting::counts();
+    Ok(serde_json::json!({
+        "sent": ALL,
+        "batches": now.batches - sent.batches,
+        "allocations": allocated.calls,
+        "allocated_bytes": allocated.bytes,
+        "cpu_ns": cpu as f64 * 1000.0 / (ALL - BEFORE) as f64,
+    }))
+}
+
+/// Sends and waits until all of it is acknowledged.
+async fn send(
+    producer: &Producer,
+    topic: &str,
+    used: i32,
+    numbers: std::ops::Range<u64>,
+) -> Result<()> {
+    let value = [7; 100];
+    for number in numbers {
+        // 128 neighbours to a partition: batches fill one after the other.
+        let partition = (number / 128 % used as u64) as i32;
+        let record = Record::to(topic).value(&value).partition(partition);
+        drop(producer.send(record).await?);
+    }
+    producer.flush().await;
+    Ok(())
+}
+
+fn cpu_us() -> Result<i64> {
+    let usage = getrusage(UsageWho::RUSAGE_SELF)?;
+    Ok(usage.user_time().num_microseconds() + usage.system_time().num_microseconds())
+}
