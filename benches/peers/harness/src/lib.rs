@@ -1,0 +1,142 @@
+//! What the Rust peers share: the command line, the records, the phases of a run and its result line.
+//!
+//! A run warms up, then measures two phases, N and 3 N records, each ended by the acknowledgement of its last record.
+//! The cost of a record is the difference of both over 2 N, so that neither start-up nor the ends of a phase count.
+
+#![forbid(unsafe_code)]
+
+mod load;
+mod pace;
+mod settings;
+mod usage;
+
+use std::future::Future;
+use std::ops::Range;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Result, bail};
+use serde_json::json;
+
+pub use load::Load;
+pub use milena_counting::Counting;
+pub use pace::Ticket;
+pub use settings::{Ack, Mode, Settings};
+
+/// How many futures a task keeps before it awaits the oldest: enough that waiting never limits the pipeline.
+pub const WINDOW: usize = 65_536;
+
+/// A client to be measured.
+pub trait Peer: Send + Sync + Sized + 'static {
+    /// Its name in tables.
+    const NAME: &'static str;
+
+    /// The version measured.
+    const VERSION: &'static str;
+
+    /// Whether sending blocks its thread: such a client gets threads of its own instead of tasks.
+    const BLOCKS: bool = false;
+
+    /// What must be known to compare it, such as a guarantee it lacks.
+    const NOTE: Option<&'static str> = None;
+
+    /// Connects, so that the topic is known where the client allows that.
+    fn connect(settings: &Settings) -> impl Future<Output = Result<Self>> + Send;
+
+    /// Sends records flat out and gives how many were delivered, or, with [`Ack::Flush`], accepted.
+    fn send(&self, load: &Load, numbers: Range<u64>) -> impl Future<Output = Result<u64>> + Send;
+
+    /// Waits until everything that was sent is delivered; a record that failed is an error.
+    fn flush(&self) -> impl Future<Output = Result<()>> + Send;
+
+    /// Sends one record; the ticket is told when it is acknowledged.
+    fn send_timed(
+        &self,
+        load: &Load,
+        number: u64,
+        ticket: Ticket,
+    ) -> impl Future<Output = Result<()>> + Send;
+}
+
+/// The `main` of a peer.
+pub fn main<P: Peer>() -> ExitCode {
+    match run::<P>() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{}: {error:#}", P::NAME);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run<P: Peer>() -> Result<()> {
+    let settings = Settings::from_args()?;
+    let load = Arc::new(Load::new(&settings)?);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(settings.threads)
+        .enable_all()
+        .build()?;
+    let result = runtime.block_on(measure::<P>(&settings, &load));
+    runtime.shutdown_background();
+    println!("{}", result?);
+    Ok(())
+}
+
+async fn measure<P: Peer>(settings: &Settings, load: &Arc<Load>) -> Result<serde_json::Value> {
+    let peer = Arc::new(P::connect(settings).await?);
+    if settings.warmup > 0 {
+        send::<P>(&peer, load, settings.tasks, settings.warmup).await?;
+    }
+    if settings.allocations {
+        milena_counting::start();
+    }
+    let mut phases = Vec::new();
+    let mut latency = serde_json::Value::Null;
+    if settings.rate > 0 {
+        let before = usage::Reading::now();
+        let (acked, curve) = pace::run(&peer, load, settings).await?;
+        phases.push(before.phase(settings.records, acked));
+        latency = curve;
+    } else {
+        for records in [settings.records, 3 * settings.records] {
+            let before = usage::Reading::now();
+            let acked = send::<P>(&peer, load, settings.tasks, records).await?;
+            phases.push(before.phase(records, acked));
+        }
+    }
+    milena_counting::stop();
+    Ok(json!({
+        "peer": P::NAME,
+        "version": P::VERSION,
+        "note": P::NOTE,
+        "warmup": settings.warmup,
+        "phases": phases,
+        "latency": latency,
+        "peak_kib": usage::peak_kib(),
+        "counted": settings.allocations,
+    }))
+}
+
+/// Sends `records` by so many tasks, or threads for a client that blocks, and waits for all of them.
+async fn send<P: Peer>(peer: &Arc<P>, load: &Arc<Load>, tasks: u64, records: u64) -> Result<u64> {
+    let mut running = Vec::new();
+    for task in 0..tasks {
+        let numbers = task * records / tasks..(task + 1) * records / tasks;
+        let (peer, load) = (peer.clone(), load.clone());
+        running.push(if P::BLOCKS {
+            let runtime = tokio::runtime::Handle::current();
+            tokio::task::spawn_blocking(move || runtime.block_on(peer.send(&load, numbers)))
+        } else {
+            tokio::spawn(async move { peer.send(&load, numbers).await })
+        });
+    }
+    let mut acked = 0;
+    for task in running {
+        acked += task.await??;
+    }
+    peer.flush().await?;
+    if acked != records {
+        bail!("{acked} of {records} records were acknowledged");
+    }
+    Ok(acked)
+}

@@ -1,0 +1,79 @@
+//! The records of a run: the same values, keys and headers in the same order for every peer.
+
+use std::fs;
+
+use anyhow::{Result, bail};
+use bytes::Bytes;
+
+use crate::settings::Settings;
+
+/// The records of a run; record `number` always looks the same.
+pub struct Load {
+    values: Vec<Bytes>,
+    keys: Vec<Bytes>,
+    headers: Vec<(String, Bytes)>,
+    assign: i32,
+}
+
+impl Load {
+    /// Reads the values and makes the keys and headers.
+    pub fn new(settings: &Settings) -> Result<Self> {
+        let file = Bytes::from(fs::read(&settings.payloads)?);
+        let size = settings.record_size;
+        let count = file.len() / size;
+        if count == 0 || !count.is_power_of_two() || file.len() % size != 0 {
+            bail!(
+                "{} does not hold a power of two of records of {size} bytes",
+                settings.payloads.display()
+            );
+        }
+        Ok(Self {
+            // Each value is its own allocation, as a program's would be.
+            values: (0..count)
+                .map(|index| Bytes::copy_from_slice(&file[index * size..(index + 1) * size]))
+                .collect(),
+            keys: (0..settings.keys)
+                .map(|key| Bytes::from(format!("key-{key:08}")))
+                .collect(),
+            headers: (0..settings.headers)
+                .map(|index| {
+                    (
+                        format!("header-{index}"),
+                        Bytes::from(format!("value-of-{index}")),
+                    )
+                })
+                .collect(),
+            assign: settings.assign,
+        })
+    }
+
+    /// The value of a record.
+    #[inline]
+    pub fn value(&self, number: u64) -> &Bytes {
+        &self.values[number as usize & (self.values.len() - 1)]
+    }
+
+    /// The key of a record, when records have keys.
+    #[inline]
+    pub fn key(&self, number: u64) -> Option<&Bytes> {
+        if self.keys.is_empty() {
+            return None;
+        }
+        Some(&self.keys[number as usize & (self.keys.len() - 1)])
+    }
+
+    /// The headers, the same for all records.
+    #[inline]
+    pub fn headers(&self) -> &[(String, Bytes)] {
+        &self.headers
+    }
+
+    /// The partition of a record, when the caller names it.
+    #[inline]
+    pub fn partition(&self, number: u64) -> Option<i32> {
+        if self.assign == 0 {
+            return None;
+        }
+        Some((number % self.assign as u64) as i32)
+    }
+}
