@@ -7,6 +7,7 @@
     reason = "a command line tool talks on the terminal"
 )]
 
+pub mod bench;
 pub mod ci;
 pub mod kafka;
 pub mod layers;

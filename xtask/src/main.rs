@@ -63,6 +63,12 @@ const COMMANDS: &[Command] = &[
         run: xtask::test::sim,
     },
     Command {
+        name: "bench",
+        arguments: "[gate [--update]|budgets|peers [--quick]]",
+        about: "the layers; their instructions; budgets; milena beside its peers",
+        run: xtask::bench::main,
+    },
+    Command {
         name: "ci",
         arguments: "[--quick]",
         about: "everything that .ci/run does, in the same order",

@@ -1,0 +1,96 @@
+//! What it costs to build a program from nothing that depends on a client.
+
+use std::fs;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use super::judge::{Verdict, short};
+use crate::run::{self, root, target};
+
+/// The row's name on the command line.
+pub const NAME: &str = "cold-build";
+
+/// What the row is.
+pub const ABOUT: &str =
+    "a cold release build of a program that depends on the client, default features";
+
+/// The most crates that milena may bring, itself included.
+const MOST_CRATES: usize = 45;
+
+/// Builds and compares.
+pub fn judge() -> Result<Verdict> {
+    let milena = format!(
+        "milena = {{ path = \"{}\" }}",
+        root().join("crates/milena").display()
+    );
+    let own = build("milena", &milena)?;
+    let crates = crates()?;
+    let mut least: Option<(f64, &str)> = None;
+    for (name, dependency) in [
+        ("partitionline", "partitionline = \"=0.1.0\""),
+        ("rdkafka", "rdkafka = \"=0.39.0\""),
+    ] {
+        match build(name, dependency) {
+            Ok(seconds) if least.is_none_or(|(least, _)| seconds < least) => {
+                least = Some((seconds, name))
+            }
+            Ok(_) => {}
+            Err(error) => println!("{name} is skipped: {error:#}"),
+        }
+    }
+    let (seconds, name) = least.context("no peer could be built")?;
+    let share = own / seconds;
+    Ok(Verdict {
+        goal: format!("CPU time ≤ 0.75 of the lightest peer's, ≤ {MOST_CRATES} crates"),
+        measured: Some(format!(
+            "{share:.2} ({} s against {} s of {name}), {crates} crates",
+            short(own),
+            short(seconds)
+        )),
+        met: share <= 0.75 && crates <= MOST_CRATES,
+    })
+}
+
+/// Seconds of CPU, user and system, of the whole build.
+fn build(name: &str, dependency: &str) -> Result<f64> {
+    let dir = target().join("bench/cold").join(name);
+    let _ = fs::remove_dir_all(&dir);
+    fs::create_dir_all(dir.join("src"))?;
+    fs::write(dir.join("src/main.rs"), "fn main() {}\n")?;
+    let manifest = format!(
+        "[package]\nname = \"cold-{name}\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n[dependencies]\n{dependency}\n\n[workspace]\n"
+    );
+    fs::write(dir.join("Cargo.toml"), manifest)?;
+    let fetch = "cargo fetch --quiet";
+    run::output(Command::new("bash").args(["-c", fetch]).current_dir(&dir))?;
+    let script = "TIMEFORMAT='%U %S'; time cargo build --release --quiet --offline 2>&1";
+    let mut command = Command::new("bash");
+    command
+        .args(["-c", &format!("exec 2>&1; {script}")])
+        .current_dir(&dir);
+    command.env("CARGO_TARGET_DIR", dir.join("target"));
+    let said = run::output(&mut command)?;
+    let line = said.lines().last().context("bash said no times")?;
+    let seconds = line
+        .split_whitespace()
+        .filter_map(|part| part.parse::<f64>().ok())
+        .sum();
+    println!("  cold build with {name}: {seconds:.0} s of CPU");
+    fs::remove_dir_all(dir.join("target"))?;
+    Ok(seconds)
+}
+
+fn crates() -> Result<usize> {
+    let mut command = run::cargo("tree --edges normal --prefix none --no-dedupe --package milena");
+    let tree = run::output(&mut command)?;
+    let mut names: Vec<_> = tree
+        .lines()
+        .filter_map(|line| line.split(" (").next())
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    Ok(names.len())
+}

@@ -1,0 +1,270 @@
+//! Compares what was measured with the goals.
+
+use std::collections::BTreeMap;
+
+use super::measure::Outcome;
+use super::rows::{Goal, Metric, Row};
+
+/// All runs of one program in one row.
+#[derive(Clone, Debug)]
+pub struct Cell {
+    /// The program, and how it sent where there are several ways: `milena by name`.
+    pub label: String,
+    /// Whether it is one of the peers, neither milena nor the floor.
+    pub peer: bool,
+    /// Its runs that count.
+    pub runs: Vec<Outcome>,
+    /// Why others do not.
+    pub failures: Vec<String>,
+}
+
+impl Cell {
+    /// The median of a figure, the least and the greatest.
+    pub fn median(&self, metric: Metric) -> Option<(f64, f64, f64)> {
+        middle(
+            self.runs
+                .iter()
+                .filter_map(|run| run.metric(metric))
+                .collect(),
+        )
+    }
+}
+
+/// Median, least and greatest.
+pub fn middle(mut values: Vec<f64>) -> Option<(f64, f64, f64)> {
+    values.sort_by(f64::total_cmp);
+    let (first, last) = (*values.first()?, *values.last()?);
+    let half = values.len() / 2;
+    let median = if values.len() % 2 == 1 {
+        values[half]
+    } else {
+        (values[half - 1] + values[half]) / 2.0
+    };
+    Some((median, first, last))
+}
+
+/// The cells of every row that was measured; milena's variants come first in each, in the row's order.
+pub type Measured = BTreeMap<&'static str, Vec<Cell>>;
+
+/// A goal and what became of it.
+#[derive(Clone, Debug)]
+pub struct Verdict {
+    /// What was asked for, in words.
+    pub goal: String,
+    /// What was measured, in words; `None` if it could not be judged.
+    pub measured: Option<String>,
+    /// Whether it was reached.
+    pub met: bool,
+}
+
+/// The best of the peers in a figure, and whose it is.
+pub fn best(cells: &[Cell], metric: Metric, most: bool) -> Option<(f64, &str)> {
+    let figures = cells
+        .iter()
+        .filter(|cell| cell.peer)
+        .filter_map(|cell| Some((cell.median(metric)?.0, cell.label.as_str())));
+    if most {
+        figures.max_by(|a, b| a.0.total_cmp(&b.0))
+    } else {
+        figures.min_by(|a, b| a.0.total_cmp(&b.0))
+    }
+}
+
+/// Judges one goal of one of milena's variants. `codec` is the codec's own time for a record of this row.
+pub fn judge(
+    goal: &Goal,
+    row: &Row,
+    variant: usize,
+    measured: &Measured,
+    codec: Option<f64>,
+) -> Verdict {
+    let cells = measured.get(row.name).map_or(&[][..], Vec::as_slice);
+    let own = |metric| Some(cells.get(variant)?.median(metric)?.0);
+    let other = |name, metric| Some(measured.get(name)?.first()?.median(metric)?.0);
+    let ratio = |text: String, metric, limit: f64, against: Option<(f64, &str)>, most: bool| {
+        let compared = own(metric).zip(against);
+        let found = compared.map(|(own, (against, _))| own / against);
+        Verdict {
+            goal: text,
+            measured: compared.map(|(own, (against, whose))| {
+                let far = far(own / against, limit, most);
+                format!(
+                    "{:.2} ({} against {} of {whose}){far}",
+                    own / against,
+                    short(own),
+                    short(against)
+                )
+            }),
+            met: found.is_some_and(|found| if most { found >= limit } else { found <= limit }),
+        }
+    };
+    let absolute = |text: String, metric, limit: f64, most: bool| {
+        let own = own(metric);
+        Verdict {
+            goal: text,
+            measured: own.map(|own| format!("{}{}", short(own), far(own, limit, most))),
+            met: own.is_some_and(|own| if most { own >= limit } else { own <= limit }),
+        }
+    };
+    match *goal {
+        Goal::AtMostBest(metric, limit) => {
+            let against = best(cells, metric, false);
+            ratio(
+                format!("{} ≤ {limit} of the best peer's", name(metric)),
+                metric,
+                limit,
+                against,
+                false,
+            )
+        }
+        Goal::AtLeastBest(metric, limit) => {
+            let against = best(cells, metric, true);
+            ratio(
+                format!("{} ≥ {limit} of the best peer's", name(metric)),
+                metric,
+                limit,
+                against,
+                true,
+            )
+        }
+        Goal::AtMostFloor(limit) => {
+            let floor = cells.iter().find(|cell| cell.label == "floor");
+            let against = floor.and_then(|floor| Some((floor.median(Metric::Cpu)?.0, "the floor")));
+            ratio(
+                format!("CPU ≤ {limit} times the floor"),
+                Metric::Cpu,
+                limit,
+                against,
+                false,
+            )
+        }
+        Goal::AtMostOwn(metric, row, limit) => {
+            let against = other(row, metric).map(|figure| (figure, row));
+            ratio(
+                format!("{} ≤ {limit} times that of {row}", name(metric)),
+                metric,
+                limit,
+                against,
+                false,
+            )
+        }
+        Goal::AtLeastOwn(metric, row, limit) => {
+            let against = other(row, metric).map(|figure| (figure, row));
+            ratio(
+                format!("{} ≥ {limit} times that of {row}", name(metric)),
+                metric,
+                limit,
+                against,
+                true,
+            )
+        }
+        Goal::AtMost(metric, limit) => absolute(
+            format!("{} ≤ {}", name(metric), short(limit)),
+            metric,
+            limit,
+            false,
+        ),
+        Goal::AtLeast(metric, limit) => absolute(
+            format!("{} ≥ {}", name(metric), short(limit)),
+            metric,
+            limit,
+            true,
+        ),
+        Goal::PeakAboveBuffer(above) => {
+            let limit = (row.load.buffer >> 20) as f64 + above;
+            absolute(
+                format!("peak ≤ buffer.memory + {above} MiB"),
+                Metric::Peak,
+                limit,
+                false,
+            )
+        }
+        Goal::AtMostCodec(limit, plain) => {
+            let cost = codec
+                .zip(other(plain, Metric::Cpu))
+                .map(|(codec, plain)| limit * codec + plain);
+            let against = cost.map(|cost| (cost, "the codec alone and the rest"));
+            ratio(
+                format!("CPU ≤ {limit} of the codec's own + {plain}"),
+                Metric::Cpu,
+                1.0,
+                against,
+                false,
+            )
+        }
+    }
+}
+
+/// How far a goal was missed, in words; nothing when it was met.
+fn far(found: f64, limit: f64, most: bool) -> String {
+    let missed = if most { limit / found } else { found / limit };
+    if missed <= 1.0 {
+        return String::new();
+    }
+    format!(", missed by {:.0} %", (missed - 1.0) * 100.0)
+}
+
+/// A figure in words.
+pub fn name(metric: Metric) -> &'static str {
+    match metric {
+        Metric::Cpu => "CPU per record",
+        Metric::Throughput => "records/s",
+        Metric::P99 => "p99",
+        Metric::Peak => "peak memory",
+        Metric::Wire => "bytes per record on the wire",
+        Metric::Others => "records/s to the other brokers",
+        Metric::PerBatch => "allocations per batch",
+        Metric::PerRecord => "allocations per record",
+    }
+}
+
+/// A number with as many digits as it needs.
+pub fn short(value: f64) -> String {
+    let digits = match value.abs() {
+        size if size >= 100.0 => 0,
+        size if size >= 10.0 => 1,
+        size if size >= 0.1 => 2,
+        _ => 4,
+    };
+    let text = format!("{value:.digits$}");
+    let whole = text.split('.').next().map_or(0, str::len);
+    if whole <= 4 {
+        return text;
+    }
+    // Thousands apart.
+    let mut out = String::new();
+    for (index, digit) in text.chars().enumerate() {
+        if index > 0 && (text.len() - index).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn medians_of_odd_and_even() {
+        assert_eq!(middle(vec![3.0, 1.0, 2.0]), Some((2.0, 1.0, 3.0)));
+        assert_eq!(middle(vec![4.0, 1.0]), Some((2.5, 1.0, 4.0)));
+        assert_eq!(middle(vec![]), None);
+    }
+
+    #[test]
+    fn numbers_read_well() {
+        assert_eq!(short(1_234_567.0), "1,234,567");
+        assert_eq!(short(1234.4), "1234");
+        assert_eq!(short(12.34), "12.3");
+        assert_eq!(short(0.001), "0.0010");
+    }
+
+    #[test]
+    fn a_miss_says_by_how_much() {
+        assert_eq!(far(0.3, 0.15, false), ", missed by 100 %");
+        assert_eq!(far(0.1, 0.15, false), "");
+        assert_eq!(far(0.5, 1.0, true), ", missed by 100 %");
+    }
+}

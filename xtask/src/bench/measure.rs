@@ -1,0 +1,205 @@
+//! One run of one program: started, timed by itself, checked at the broker.
+
+use std::io::Read;
+use std::process::Stdio;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+use super::brokers::{Arrived, Brokers};
+use super::contestants::Contestant;
+use super::payload;
+use super::rows::{Load, Metric};
+
+/// The longest that a run may take.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// What a run gave: its result line, and what arrived.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// The result line.
+    pub line: Value,
+    /// What arrived at the broker.
+    pub arrived: Arrived,
+}
+
+/// How a program is run besides the load.
+#[derive(Clone, Copy, Debug)]
+pub struct How<'a> {
+    /// Its way to send; only milena has several.
+    pub api: &'a str,
+    /// Whether every record is awaited.
+    pub each: bool,
+    /// Its own best settings instead of the common ones.
+    pub best: bool,
+}
+
+/// Runs a program once. A run whose records are not all acknowledged and found at the broker is an error.
+pub fn run(
+    contestant: &Contestant,
+    load: &Load,
+    how: How<'_>,
+    brokers: &mut Brokers,
+    topic: &str,
+) -> Result<Outcome> {
+    brokers.create(topic, load.partitions)?;
+    let paced = load.rate > 0;
+    let warmup = match (contestant.warms_up, paced) {
+        (true, false) => 2 * load.records,
+        (true, true) => 4 * load.records,
+        (false, false) => load.records / 2,
+        (false, true) => 2000,
+    };
+    let line = start(contestant, load, how, brokers, topic, warmup);
+    let arrived = brokers.count(topic);
+    let _ = brokers.forget(topic);
+    let (line, arrived) = (line?, arrived?);
+    let sent = warmup
+        + if paced {
+            load.records
+        } else {
+            4 * load.records
+        };
+    if arrived.records != sent {
+        bail!(
+            "{} records were sent, {} are at the broker",
+            sent,
+            arrived.records
+        );
+    }
+    let phases = line["phases"].as_array().context("no phases")?;
+    if phases
+        .iter()
+        .any(|phase| phase["acked"] != phase["records"])
+    {
+        bail!("not all records were acknowledged");
+    }
+    Ok(Outcome { line, arrived })
+}
+
+fn start(
+    contestant: &Contestant,
+    load: &Load,
+    how: How<'_>,
+    brokers: &Brokers,
+    topic: &str,
+    warmup: u64,
+) -> Result<Value> {
+    let mut command = contestant.command();
+    command.arg("--bootstrap").arg(brokers.servers());
+    command.arg("--payloads").arg(payload::file(load)?);
+    let mode = if how.best { "best" } else { "common" };
+    let ack = if how.each { "each" } else { "flush" };
+    command.args([
+        "--topic",
+        topic,
+        "--mode",
+        mode,
+        "--ack",
+        ack,
+        "--compression",
+        load.compression,
+    ]);
+    if contestant.name == "milena" {
+        command.args(["--api", how.api]);
+    }
+    let numbers = [
+        ("--record-size", load.size as u64),
+        ("--keys", load.keys),
+        ("--headers", load.headers as u64),
+        ("--partitions", load.partitions as u64),
+        ("--assign", load.assign as u64),
+        ("--tasks", load.tasks),
+        ("--linger-ms", load.linger_ms),
+        ("--batch-size", load.batch as u64),
+        ("--buffer-memory", load.buffer as u64),
+        ("--rate", load.rate),
+        ("--records", load.records),
+        ("--warmup", warmup),
+    ];
+    for (name, number) in numbers {
+        command.arg(name).arg(number.to_string());
+    }
+    if load.allocations {
+        command.arg("--allocations");
+    }
+    let mut process = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("could not start {}", contestant.name))?;
+    let mut errors = process.stderr.take().context("its errors are piped")?;
+    let errors = thread::spawn(move || {
+        let mut text = String::new();
+        let _ = errors.read_to_string(&mut text);
+        text
+    });
+    let begun = Instant::now();
+    let status = loop {
+        if let Some(status) = process.try_wait()? {
+            break status;
+        }
+        if begun.elapsed() > PATIENCE {
+            process.kill()?;
+            process.wait()?;
+            bail!("not done after {} s", PATIENCE.as_secs());
+        }
+        thread::sleep(Duration::from_millis(5));
+    };
+    let mut output = String::new();
+    if let Some(mut pipe) = process.stdout.take() {
+        pipe.read_to_string(&mut output)?;
+    }
+    let errors = errors.join().unwrap_or_default();
+    if !status.success() {
+        bail!(
+            "{}",
+            errors.lines().last().unwrap_or("it failed without a word")
+        );
+    }
+    let line = output.lines().rfind(|line| line.starts_with('{'));
+    Ok(serde_json::from_str(line.context("no result line")?)?)
+}
+
+impl Outcome {
+    /// A figure of this run: by the slope between its two phases, or of its only phase when it was paced.
+    pub fn metric(&self, metric: Metric) -> Option<f64> {
+        let records = self.slope("records");
+        Some(match metric {
+            Metric::Cpu => (self.slope("user_us") + self.slope("system_us")) * 1000.0 / records,
+            Metric::Throughput => records * 1e6 / self.slope("wall_us"),
+            Metric::P99 => self.latency("p99_us")?,
+            Metric::Peak => self.line["peak_kib"].as_f64()? / 1024.0,
+            Metric::Wire if self.arrived.bytes == 0 => return None,
+            Metric::Wire => self.arrived.bytes as f64 / self.arrived.records as f64,
+            Metric::Others => {
+                let share = self.arrived.others as f64 / self.arrived.records as f64;
+                share * records * 1e6 / self.slope("wall_us")
+            }
+            Metric::PerRecord | Metric::PerBatch if self.line["counted"] != true => return None,
+            Metric::PerRecord => self.slope("allocations") / records,
+            Metric::PerBatch if self.arrived.batches == 0 => return None,
+            Metric::PerBatch => {
+                let batches = self.arrived.batches as f64 / self.arrived.records as f64;
+                self.slope("allocations") / records / batches
+            }
+        })
+    }
+
+    /// A percentile in milliseconds.
+    pub fn latency(&self, percentile: &str) -> Option<f64> {
+        Some(self.line["latency"][percentile].as_f64()? / 1000.0)
+    }
+
+    /// What the second phase used more than the first.
+    pub fn slope(&self, field: &str) -> f64 {
+        let phase = |index: usize| self.line["phases"][index][field].as_f64().unwrap_or(0.0);
+        match self.line["phases"].as_array().map_or(0, Vec::len) {
+            2 => phase(1) - phase(0),
+            _ => phase(0),
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! `cargo xtask bench peers`: milena beside every client that a user would pick instead.
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+use lexopt::{Arg, Parser, ValueExt};
+
+use super::brokers::Brokers;
+use super::contestants::{self, Contestant};
+use super::judge::{Cell, Measured, judge};
+use super::measure::{How, run as measure};
+use super::report;
+use super::rows::{Goal, Metric, Row, Variant};
+use super::table::ROWS;
+use super::{cold, layers};
+use crate::run::target;
+
+struct Options {
+    quick: bool,
+    rows: Vec<String>,
+    only: Option<Vec<String>>,
+    rounds: usize,
+    out: PathBuf,
+    /// Numbers of records are multiplied by this.
+    scale: f64,
+    command: String,
+}
+
+/// Reads the command line and runs.
+pub fn main(mut arguments: Parser) -> Result<()> {
+    let mut options = Options {
+        quick: false,
+        rows: Vec::new(),
+        only: None,
+        rounds: 0,
+        out: target().join("bench/peers"),
+        scale: 1.0,
+        command: "cargo xtask bench peers".to_owned(),
+    };
+    for word in std::env::args().skip(3) {
+        options.command.push(' ');
+        options.command.push_str(&word);
+    }
+    while let Some(argument) = arguments.next()? {
+        match argument {
+            Arg::Long("quick") => options.quick = true,
+            Arg::Long("row") => options.rows.push(arguments.value()?.string()?),
+            Arg::Long("only") => {
+                let names = arguments.value()?.string()?;
+                options.only = Some(names.split(',').map(str::to_owned).collect());
+            }
+            Arg::Long("rounds") => options.rounds = arguments.value()?.parse()?,
+            Arg::Long("scale") => options.scale = arguments.value()?.parse()?,
+            Arg::Long("out") => options.out = arguments.value()?.into(),
+            Arg::Long("list") => {
+                for row in ROWS {
+                    println!("{:<14} {}", row.name, row.about);
+                }
+                println!("{:<14} {}", cold::NAME, cold::ABOUT);
+                return Ok(());
+            }
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    if options.rounds == 0 {
+        options.rounds = if options.quick { 3 } else { 5 };
+    }
+    compare(&options)
+}
+
+fn compare(options: &Options) -> Result<()> {
+    let named = |name: &str| options.rows.iter().any(|row| row == name);
+    for name in &options.rows {
+        if name != cold::NAME && !ROWS.iter().any(|row| row.name == name) {
+            bail!("there is no row `{name}`; --list names them all");
+        }
+    }
+    let rows: Vec<&Row> = ROWS
+        .iter()
+        .filter(|row| match options.rows.is_empty() {
+            true => row.quick || !options.quick,
+            false => named(row.name),
+        })
+        .collect();
+    let (contestants, skipped) = contestants::build(options.only.as_deref())?;
+    let about = report::About {
+        command: options.command.clone(),
+        rounds: options.rounds,
+        skipped,
+    };
+    let mut measured = Measured::new();
+    for row in &rows {
+        match measure_row(row, &contestants, options) {
+            Ok(cells) => {
+                println!("\n{}", report::table(row, &cells));
+                measured.insert(row.name, cells);
+            }
+            Err(error) => println!("\n{}: {error:#}", row.name),
+        }
+    }
+    let mut verdicts = Vec::new();
+    for row in &rows {
+        for (index, variant) in row.variants.iter().enumerate() {
+            for goal in variant.goals {
+                let codec = match goal {
+                    Goal::AtMostCodec(..) => {
+                        Some(layers::codec_ns(row.load.compression, row.load.batch)?)
+                    }
+                    _ => None,
+                };
+                let verdict = judge(goal, row, index, &measured, codec);
+                verdicts.push((row.name.to_owned(), label(variant), verdict));
+            }
+        }
+    }
+    if named(cold::NAME) || (options.rows.is_empty() && !options.quick) {
+        verdicts.push((
+            cold::NAME.to_owned(),
+            "default features".to_owned(),
+            cold::judge()?,
+        ));
+    }
+    println!("\n{}", report::goals(&verdicts));
+    report::write(&options.out, &about, &rows, &measured, &verdicts)?;
+    println!("written to {}", options.out.display());
+    Ok(())
+}
+
+/// One program in one way.
+struct Entry<'a> {
+    contestant: &'a Contestant,
+    how: How<'a>,
+    cell: Cell,
+}
+
+fn measure_row(row: &Row, contestants: &[Contestant], options: &Options) -> Result<Vec<Cell>> {
+    let mut load = row.load;
+    load.records = (load.records as f64 * options.scale) as u64;
+    println!("\n{}: {}", row.name, row.about);
+    let mut entries = entries(row, contestants);
+    let mut brokers = Brokers::start(&load)?;
+    for round in 0..options.rounds {
+        let best = entries
+            .iter()
+            .filter(|entry| entry.cell.peer)
+            .filter_map(|entry| Some(entry.cell.median(Metric::Cpu)?.0))
+            .fold(f64::INFINITY, f64::min);
+        for (index, entry) in entries.iter_mut().enumerate() {
+            // In a quick comparison, whoever is far behind is measured once.
+            let cpu = entry.cell.median(Metric::Cpu).map(|(median, ..)| median);
+            if options.quick
+                && round > 0
+                && entry.cell.peer
+                && cpu.is_none_or(|cpu| cpu > 1.6 * best)
+            {
+                continue;
+            }
+            let topic = format!("{}-{round}-{index}", row.name);
+            match measure(entry.contestant, &load, entry.how, &mut brokers, &topic) {
+                Ok(outcome) => {
+                    let cpu = outcome.metric(Metric::Cpu).unwrap_or(0.0);
+                    println!("  {round} {:<24} {cpu:>9.1} ns", entry.cell.label);
+                    entry.cell.runs.push(outcome);
+                }
+                Err(error) => {
+                    println!("  {round} {:<24} {error:#}", entry.cell.label);
+                    entry.cell.failures.push(format!("{error:#}"));
+                }
+            }
+        }
+    }
+    Ok(entries.into_iter().map(|entry| entry.cell).collect())
+}
+
+/// milena's variants first, in order; then the floor and the peers.
+fn entries<'a>(row: &'a Row, contestants: &'a [Contestant]) -> Vec<Entry<'a>> {
+    let mut entries = Vec::new();
+    let mut add = |contestant: &'a Contestant, label: String, how| {
+        let peer = contestant.name != "milena" && contestant.name != "floor";
+        entries.push(Entry {
+            contestant,
+            how,
+            cell: Cell {
+                label,
+                peer,
+                runs: Vec::new(),
+                failures: Vec::new(),
+            },
+        });
+    };
+    for contestant in contestants {
+        let how = How {
+            api: "",
+            each: row.load.each,
+            best: false,
+        };
+        match contestant.name {
+            "milena" => {
+                for variant in row.variants {
+                    let each = variant.each || row.load.each;
+                    add(
+                        contestant,
+                        format!("milena {}", label(variant)),
+                        How {
+                            api: variant.api,
+                            each,
+                            ..how
+                        },
+                    );
+                }
+            }
+            "floor" if row.floor => add(contestant, "floor".to_owned(), how),
+            "floor" => {}
+            name if row.peers => {
+                add(contestant, name.to_owned(), how);
+                if row.best {
+                    add(
+                        contestant,
+                        format!("{name} (best)"),
+                        How { best: true, ..how },
+                    );
+                }
+            }
+            _ => {}
+        }
+    }
+    entries
+}
+
+/// A variant in words.
+fn label(variant: &Variant) -> String {
+    let how = match variant.api {
+        "handle" => "by handle",
+        "many" => "send_many",
+        "name" => "by name",
+        "bytes" => "shared bytes",
+        other => other,
+    };
+    match variant.each {
+        true => format!("{how}, awaited"),
+        false => how.to_owned(),
+    }
+}

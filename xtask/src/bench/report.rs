@@ -1,0 +1,200 @@
+//! What is left of a comparison: tables in Markdown, every run as JSON, plots.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::Result;
+use serde_json::{Value, json};
+
+use super::judge::{Cell, Measured, Verdict, best, short};
+use super::rows::{Metric, Row};
+use crate::run;
+
+/// What is said about the comparison as a whole.
+pub struct About {
+    /// How it was started.
+    pub command: String,
+    /// Rounds per row.
+    pub rounds: usize,
+    /// Who was left out, and why.
+    pub skipped: super::contestants::Skipped,
+}
+
+/// The table of one row.
+pub fn table(row: &Row, cells: &[Cell]) -> String {
+    let mut out = format!("### {} — {}\n\n", row.name, row.about);
+    let paced = row.load.rate > 0;
+    out.push_str("| client | CPU ns/record | least–most | user | system | of best peer | records/s | peak MiB | switches/1000 | bytes/record |");
+    out.push_str(if paced {
+        " p50 ms | p99 ms | p99.9 ms |\n"
+    } else {
+        "\n"
+    });
+    out.push_str("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|");
+    out.push_str(if paced { "--:|--:|--:|\n" } else { "\n" });
+    let least = best(cells, Metric::Cpu, false);
+    for cell in cells {
+        let _ = write!(out, "| {} |", cell.label);
+        let Some((cpu, low, high)) = cell.median(Metric::Cpu) else {
+            let why = cell.failures.first().map_or("not measured", String::as_str);
+            let _ = writeln!(out, " {} |||||||||", why.replace('|', "/"));
+            continue;
+        };
+        let per = |field: &str, factor: f64| {
+            let runs = cell
+                .runs
+                .iter()
+                .map(|run| run.slope(field) * factor / run.slope("records"));
+            super::judge::middle(runs.collect()).map_or(0.0, |(median, ..)| median)
+        };
+        let show = |metric| {
+            cell.median(metric)
+                .map_or_else(|| "–".to_owned(), |(median, ..)| short(median))
+        };
+        let _ = write!(
+            out,
+            " {} | {}–{} | {} | {} | {} | {} | {} | {} | {} |",
+            short(cpu),
+            short(low),
+            short(high),
+            short(per("user_us", 1000.0)),
+            short(per("system_us", 1000.0)),
+            least.map_or_else(
+                || "–".to_owned(),
+                |(least, _)| format!("{:.2}", cpu / least)
+            ),
+            show(Metric::Throughput),
+            show(Metric::Peak),
+            short(per("voluntary", 1000.0)),
+            show(Metric::Wire),
+        );
+        if paced {
+            for percentile in ["p50_us", "p99_us", "p999_us"] {
+                let runs = cell.runs.iter().filter_map(|run| run.latency(percentile));
+                let median = super::judge::middle(runs.collect());
+                let _ = write!(
+                    out,
+                    " {} |",
+                    median.map_or_else(|| "–".to_owned(), |(median, ..)| short(median))
+                );
+            }
+        }
+        out.push('\n');
+        for failure in &cell.failures {
+            let _ = writeln!(
+                out,
+                "| ↳ {} run failed: {} |||||||||",
+                cell.label,
+                failure.replace('|', "/")
+            );
+        }
+    }
+    out
+}
+
+/// The table of goals.
+pub fn goals(verdicts: &[(String, String, Verdict)]) -> String {
+    let mut out = "| row | how | goal | measured | |\n|---|---|---|---|---|\n".to_owned();
+    for (row, how, verdict) in verdicts {
+        let measured = verdict.measured.as_deref().unwrap_or("not measured");
+        let met = match (&verdict.measured, verdict.met) {
+            (None, _) => "–",
+            (_, true) => "met",
+            (_, false) => "**missed**",
+        };
+        let _ = writeln!(
+            out,
+            "| {row} | {how} | {} | {measured} | {met} |",
+            verdict.goal
+        );
+    }
+    out
+}
+
+/// Writes everything into a folder.
+pub fn write(
+    dir: &Path,
+    about: &About,
+    rows: &[&Row],
+    measured: &Measured,
+    verdicts: &[(String, String, Verdict)],
+) -> Result<()> {
+    fs::create_dir_all(dir)?;
+    let mut text = format!("# milena beside its peers\n\n{}\n", machine());
+    let _ = writeln!(
+        text,
+        "Run by `{}`, {} rounds, interleaved; medians.\n",
+        about.command, about.rounds
+    );
+    for (name, why) in &about.skipped {
+        let _ = writeln!(
+            text,
+            "- {name} was skipped, and counts as not beaten: {}",
+            why.lines().next().unwrap_or("")
+        );
+    }
+    let _ = writeln!(text, "\n## Goals\n\n{}\n## Figures\n", goals(verdicts));
+    let mut raw = Vec::new();
+    for row in rows {
+        let Some(cells) = measured.get(row.name) else {
+            continue;
+        };
+        let _ = writeln!(text, "{}", table(row, cells));
+        raw.push(json!({
+            "row": row.name,
+            "about": row.about,
+            "load": format!("{:?}", row.load),
+            "cells": cells.iter().map(cell).collect::<Vec<_>>(),
+        }));
+    }
+    fs::write(dir.join("results.md"), text)?;
+    let raw = json!({ "command": about.command, "machine": machine(), "skipped": about.skipped, "rows": raw });
+    fs::write(dir.join("results.json"), serde_json::to_vec_pretty(&raw)?)?;
+    let mut command = run::cargo("run --release --locked --quiet --package peer-plot --");
+    command.arg(dir.join("results.json")).arg(dir);
+    command.current_dir(run::root().join("benches/peers"));
+    command.env_remove("CARGO_TARGET_DIR");
+    if let Err(error) = run::run(&mut command) {
+        println!("no plots: {error:#}");
+    }
+    Ok(())
+}
+
+fn cell(cell: &Cell) -> Value {
+    let figure = |metric| {
+        cell.median(metric)
+            .map(|(median, low, high)| json!([median, low, high]))
+    };
+    json!({
+        "label": cell.label,
+        "peer": cell.peer,
+        "cpu_ns": figure(Metric::Cpu),
+        "records_per_s": figure(Metric::Throughput),
+        "p99_ms": figure(Metric::P99),
+        "peak_mib": figure(Metric::Peak),
+        "failures": cell.failures,
+        "runs": cell.runs.iter().map(|run| json!({
+            "line": run.line,
+            "arrived": { "records": run.arrived.records, "bytes": run.arrived.bytes, "batches": run.arrived.batches },
+        })).collect::<Vec<_>>(),
+    })
+}
+
+/// What it ran on.
+fn machine() -> String {
+    let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = cpu.lines().find_map(|line| line.strip_prefix("model name"));
+    let model = model.map_or("an unknown processor", |model| {
+        model.trim_start_matches([' ', '\t', ':'])
+    });
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let system = run::output(Command::new("uname").arg("-sr")).unwrap_or_default();
+    let rust = run::output(Command::new("rustc").arg("--version")).unwrap_or_default();
+    format!(
+        "{cores} cores of {model}, {}, {}.",
+        system.trim(),
+        rust.trim()
+    )
+}

@@ -1,0 +1,120 @@
+//! What a workload is, and what a goal is; the workloads themselves are in [`table`](super::table).
+
+/// What a run sends, and to what.
+#[derive(Clone, Copy, Debug)]
+pub struct Load {
+    /// Bytes of a value.
+    pub size: usize,
+    /// Values are records of JSON, all different, instead of random bytes.
+    pub json: bool,
+    /// Different keys; 0 without.
+    pub keys: u64,
+    /// Headers of each record.
+    pub headers: usize,
+    /// The codec.
+    pub compression: &'static str,
+    /// Partitions of the topic.
+    pub partitions: i32,
+    /// Partitions named by the caller, in turn; 0 leaves the choice to the client.
+    pub assign: i32,
+    /// Tasks that send.
+    pub tasks: u64,
+    /// `linger.ms`.
+    pub linger_ms: u64,
+    /// `batch.size`.
+    pub batch: usize,
+    /// `buffer.memory`.
+    pub buffer: usize,
+    /// Records per second; 0 is flat out.
+    pub rate: u64,
+    /// N: phases are N and 3 N records; paced, N records.
+    pub records: u64,
+    /// Whether every record's acknowledgement is awaited.
+    pub each: bool,
+    /// Brokers.
+    pub brokers: usize,
+    /// How long a broker takes to answer.
+    pub delay_ms: u64,
+    /// How much longer the last broker takes to answer a Produce request.
+    pub slow_ms: u64,
+    /// A real Kafka instead of the embedded broker.
+    pub kafka: bool,
+    /// Allocations are counted.
+    pub allocations: bool,
+}
+
+/// One way of milena's to send, and what it has to reach in this row.
+#[derive(Clone, Copy, Debug)]
+pub struct Variant {
+    /// How values are handed over: see `benches/peers/milena`.
+    pub api: &'static str,
+    /// Whether this variant awaits every record, whatever the row says.
+    pub each: bool,
+    /// What has to be reached.
+    pub goals: &'static [Goal],
+}
+
+/// What is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Metric {
+    /// Nanoseconds of the client process for a record.
+    Cpu,
+    /// Records a second.
+    Throughput,
+    /// The 99th percentile of latency in milliseconds.
+    P99,
+    /// The most memory in MiB.
+    Peak,
+    /// Bytes of batches on the wire for a record.
+    Wire,
+    /// Records a second at all brokers but the last.
+    Others,
+    /// Allocations for a batch.
+    PerBatch,
+    /// Allocations for a record.
+    PerRecord,
+}
+
+/// One goal.
+#[derive(Clone, Copy, Debug)]
+pub enum Goal {
+    /// At most so many times the least of the peers, in the same row.
+    AtMostBest(Metric, f64),
+    /// At least so many times the most of the peers, in the same row.
+    AtLeastBest(Metric, f64),
+    /// At most so many times the floor, in the same row.
+    AtMostFloor(f64),
+    /// At most so many times what milena itself needs in the first variant of another row.
+    AtMostOwn(Metric, &'static str, f64),
+    /// At least so many times what milena itself reaches in the first variant of another row.
+    AtLeastOwn(Metric, &'static str, f64),
+    /// At most this.
+    AtMost(Metric, f64),
+    /// At least this.
+    AtLeast(Metric, f64),
+    /// At most `buffer.memory` and so many MiB.
+    PeakAboveBuffer(f64),
+    /// At most so many times the codec's own time for the same bytes, plus milena's cost in another row.
+    AtMostCodec(f64, &'static str),
+}
+
+/// One workload.
+#[derive(Clone, Copy, Debug)]
+pub struct Row {
+    /// Its name on the command line.
+    pub name: &'static str,
+    /// What it is, for tables.
+    pub about: &'static str,
+    /// What is sent.
+    pub load: Load,
+    /// milena's ways to send.
+    pub variants: &'static [Variant],
+    /// Whether peers are measured too.
+    pub peers: bool,
+    /// Whether the peers are measured in their own best configuration too.
+    pub best: bool,
+    /// Whether the floor is measured too.
+    pub floor: bool,
+    /// Whether `--quick` has it.
+    pub quick: bool,
+}
