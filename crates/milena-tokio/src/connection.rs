@@ -287,12 +287,18 @@ impl Carrier<'_> {
                         self.next_work(Some(Done::Written(job)));
                     }
                 }
-                Work::Sealing(thread) => {
-                    let (sealed, compressor) =
-                        ready!(Pin::new(thread).poll(cx)).map_err(io::Error::other)?;
-                    self.compressor = Some(compressor);
-                    self.next_work(Some(Done::Sealed(sealed)));
-                }
+                Work::Sealing(thread) => match ready!(Pin::new(thread).poll(cx)) {
+                    Ok((sealed, compressor)) => {
+                        self.compressor = Some(compressor);
+                        self.next_work(Some(Done::Sealed(sealed)));
+                    }
+                    // The batches are gone, and with them what their partitions wait for.
+                    Err(error) => {
+                        tracing::error!(%error, "compressing was ended: the producer gives up");
+                        self.core.abort();
+                        return Poll::Ready(Err(io::Error::other(error)));
+                    }
+                },
                 Work::Sealed(_) => {
                     if let Work::Sealed(sealed) = mem::replace(&mut self.work, Work::Nothing) {
                         self.next_work(Some(Done::Sealed(sealed)));
