@@ -57,12 +57,6 @@ const COMMANDS: &[Command] = &[
         run: xtask::kafka::main,
     },
     Command {
-        name: "sim",
-        arguments: "[--seeds N] [--from S] [--seed S]",
-        about: "simulate seeds in virtual time; replay one of them",
-        run: xtask::test::sim,
-    },
-    Command {
         name: "bench",
         arguments: "[gate [--update]|budgets|peers [--quick]]",
         about: "the layers; their instructions; budgets; milena beside its peers",

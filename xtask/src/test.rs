@@ -31,10 +31,3 @@ pub fn all() -> Result<()> {
     // Unit tests, integration tests and documentation tests of every crate.
     run(&mut cargo("test --workspace"))
 }
-
-/// Hands over to the simulation.
-pub fn sim(mut arguments: Parser) -> Result<()> {
-    let mut command = cargo("run --quiet --release --package milena-sim --");
-    command.args(arguments.raw_args()?);
-    run(&mut command)
-}
