@@ -2,14 +2,14 @@
 //!
 //! A [`Sender`] is told what the network and the clock did and answers what to do now. It is the
 //! place where the layers below meet: batches from the
-//! [accumulator](milena_accumulator), connections and metadata from the [client](milena_client),
+//! [`accumulator`], connections and metadata from the [`client`],
 //! names for batches from the [transaction](milena_transaction) layer.
 //!
 //! The code map, in reading order: [`Config`]; `partition` (what one partition waits for, and
 //! why); `board` (who is next, without scans); `verdict` (what an error code means); `sender`
 //! (the type and its methods); `produce` (what goes into a request); `seal` (compressing and
-//! cutting); `frame` (a request's bytes); `answer` and `settle` (what answers, losses and time
-//! make of batches); `identity`; `topics`.
+//! cutting); `frame` (a request's bytes); `answer`, `settle` and `expiry` (what answers, losses
+//! and time make of batches); `hear` (what accumulator and client tell); `identity`; `topics`.
 #![forbid(unsafe_code)]
 
 mod answer;
@@ -17,7 +17,9 @@ mod board;
 mod config;
 mod counters;
 mod event;
+mod expiry;
 mod frame;
+mod hear;
 mod identity;
 mod partition;
 mod produce;

@@ -19,10 +19,6 @@ use crate::sender::{Sender, Transmit};
 const LAST_BY_NAME: i16 = 12;
 
 /// What a partition had for a request.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "it is moved once, and a box would be an allocation a batch"
-)]
 enum Picked {
     Parcel(Parcel),
     /// Something, but not within the room that is left.
@@ -44,11 +40,12 @@ impl Sender {
         if !self.is_due(now, node) {
             return None;
         }
-        if self.config.compression.codec() != Codec::None && !self.board.node(node)?.sealed_last {
-            if let Some(job) = self.poll_seal(now, node) {
-                self.board.node_mut(node).sealed_last = true;
-                return Some(Transmit::Seal(job));
-            }
+        if self.config.compression.codec() != Codec::None
+            && !self.board.node(node)?.sealed_last
+            && let Some(job) = self.poll_seal(now, node)
+        {
+            self.board.node_mut(node).sealed_last = true;
+            return Some(Transmit::Seal(job));
         }
         self.board.node_mut(node).sealed_last = false;
         let version =

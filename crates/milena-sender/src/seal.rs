@@ -83,8 +83,13 @@ struct Seal<'c> {
     ratio: Option<(usize, usize)>,
 }
 
+/// What a batch became; or the batch as it was, and why it could not be.
 type Parts = Result<Vec<Parcel>, (Parcel, String)>;
 
+#[expect(
+    clippy::result_large_err,
+    reason = "a batch is handed back without an allocation"
+)]
 impl Seal<'_> {
     /// Compresses a batch that was never sent. One that comes out larger than a request may be
     /// is cut before it gets a sequence.

@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use milena_accumulator::{Accumulator, Bin, News, Slot, What};
+use milena_accumulator::{Accumulator, Bin, News, Slot};
 use milena_client::{
-    Action, BrokerFault, Client, CloseReason, ConnectFailure, ConnectionId, Event as ClientEvent,
-    NodeId, NodeState, Rng,
+    Action, BrokerFault, Client, CloseReason, ConnectFailure, ConnectionId, NodeId, NodeState, Rng,
 };
 use milena_transaction::Idempotence;
 use milena_wire::{ApiKey, ErrorCode, ProduceRequest, Request as _, Uuid};
@@ -17,7 +16,7 @@ use crate::config::Config;
 use crate::counters::Counters;
 use crate::event::{Event, Request};
 use crate::frame::{Item, Kind, WriteJob};
-use crate::partition::{Rules, Waiting};
+use crate::partition::Rules;
 use crate::seal::{SealItem, SealJob, Sealed};
 
 /// Decides what a producer says to its brokers. It has no clock, no sockets and no threads.
@@ -65,9 +64,9 @@ pub struct Sender {
     pub(crate) bin: Bin,
     pub(crate) closing: bool,
     aborted: bool,
-    was_pressed: bool,
-    events: Vec<Event>,
-    news: Vec<News>,
+    pub(crate) was_pressed: bool,
+    pub(crate) events: Vec<Event>,
+    pub(crate) news: Vec<News>,
     pub(crate) scratch: Vec<Slot>,
     pub(crate) spare_slots: Vec<Vec<Slot>>,
     pub(crate) spare_items: Vec<Vec<Item>>,
@@ -412,101 +411,7 @@ impl Sender {
             .reschedule(slot, &rules, self.config.delivery_timeout);
     }
 
-    /// Reads the accumulator's inbox: batches that opened or filled, topics that are asked for.
-    fn hear(&mut self, now: Instant) {
-        let mut news = std::mem::take(&mut self.news);
-        self.accumulator.drain_news(&mut news);
-        for item in news.drain(..) {
-            if let Some(partition) = self.board.get_mut(item.slot) {
-                // News can be older than what a take has told since: it never takes back.
-                partition.waiting = match (item.what, partition.waiting) {
-                    (What::Opened { at }, Waiting::Nothing) => Waiting::Open(at),
-                    (What::Opened { .. }, known) => known,
-                    (What::Filled { at }, _) => Waiting::Full(at),
-                };
-                self.reschedule(now, item.slot);
-            }
-        }
-        self.news = news;
-        let pressed = self.accumulator.pressed();
-        if pressed && !self.was_pressed {
-            self.ring_all();
-        }
-        self.was_pressed = pressed;
-        self.ask_for_topics(now);
-    }
-
-    /// Takes what the client has to tell.
-    fn pump(&mut self, now: Instant) {
-        while let Some(event) = self.client.poll_event() {
-            self.handle_client_event(now, event);
-        }
-    }
-
-    fn handle_client_event(&mut self, now: Instant, event: ClientEvent<Request>) {
-        match event {
-            ClientEvent::Lost {
-                request: Request::Produce(slots),
-                why,
-                begun,
-                ..
-            } => {
-                self.handle_lost(now, slots, why, begun);
-            }
-            ClientEvent::Lost {
-                request: Request::InitProducerId,
-                ..
-            } => {
-                self.producer.refused();
-                self.identity_rung = false;
-            }
-            ClientEvent::Bootstrapped { .. } => {
-                self.identity_rung = false;
-                self.events.push(Event::Connected);
-            }
-            ClientEvent::Exhausted(list) => self.events.push(Event::Unreachable(list)),
-            ClientEvent::NodeReady(node) => {
-                self.unreachable.remove(&node);
-                self.identity_rung = false;
-                self.board.ring(node);
-            }
-            ClientEvent::NodeLost { node, reason } => {
-                let broker = self.client.cluster().broker(node);
-                let at = broker.map_or_else(String::new, |broker| format!(" at {}", broker.address));
-                // What is known of an advertised address says more.
-                self.unreachable
-                    .entry(node)
-                    .or_insert_with(|| format!("no connection to broker {}{at}: {reason}", node.0));
-                if self.board.wants(node) {
-                    self.client.want(now, node);
-                }
-            }
-            ClientEvent::AdvertisedUnreachable {
-                node,
-                bootstrap,
-                advertised,
-                failure,
-            } => {
-                let explanation = format!(
-                    "broker {} advertises {advertised}, which cannot be reached: {failure}; {bootstrap} could: \
-                     check advertised.listeners",
-                    node.0
-                );
-                tracing::warn!("{explanation}");
-                self.unreachable.insert(node, explanation.clone());
-                self.events.push(Event::AdvertisedUnreachable {
-                    node,
-                    advertised,
-                    explanation,
-                });
-            }
-            ClientEvent::Metadata(update) => self.learn(now, &update),
-            ClientEvent::TopicError { topic, error } => self.topic_error(&topic, error),
-            _ => {}
-        }
-    }
-
-    fn ring_all(&mut self) {
+    pub(crate) fn ring_all(&mut self) {
         for node in self.board.node_ids() {
             self.board.ring(node);
         }

@@ -1,0 +1,126 @@
+//! What becomes of batches whose time is over: `delivery.timeout.ms`, and the end of the producer.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use milena_accumulator::{BatchFailure, FailureReason, Fate, Slot, Verdict as Ending};
+use milena_client::NodeId;
+use milena_wire::ErrorCode;
+
+use crate::partition::{Parcel, Waiting};
+use crate::sender::Sender;
+use crate::settle::failure;
+
+impl Sender {
+    /// Fails what has waited longer than `delivery.timeout.ms`, in every state.
+    ///
+    /// A batch in flight is told to have failed at once; its answer, should it come, only settles
+    /// the sequence.
+    pub(crate) fn expire(&mut self, now: Instant, slot: Slot) {
+        let timeout = self.config.delivery_timeout;
+        let late = |created: Instant| now >= created + timeout;
+        while let Some(parcel) = self.pop_late(slot, late) {
+            self.expired(slot, parcel, None);
+        }
+        let Some(partition) = self.board.get_mut(slot) else {
+            return;
+        };
+        let mut told = Vec::new();
+        for parcel in &mut partition.in_flight {
+            if !parcel.given_up && late(parcel.batch.created) {
+                parcel.given_up = true;
+                parcel.in_doubt = true;
+                told.push((Arc::clone(&parcel.batch.outcome), parcel.batch.records));
+            }
+        }
+        for (outcome, records) in told {
+            self.counters.records_failed += u64::from(records.unsigned_abs());
+            let mut failure = BatchFailure::new(FailureReason::Expired, Fate::PossiblyWritten);
+            failure.message = Some("the broker did not answer in time".into());
+            outcome.complete(Ending::Failed(Arc::new(failure)), &mut self.bin);
+        }
+        self.settle(now, slot);
+    }
+
+    /// The next late batch that is not in flight, oldest first.
+    fn pop_late(&mut self, slot: Slot, late: impl Fn(Instant) -> bool) -> Option<Parcel> {
+        let partition = self.board.get_mut(slot)?;
+        for queue in [&mut partition.retries, &mut partition.sealed] {
+            if queue
+                .front()
+                .is_some_and(|parcel| late(parcel.batch.created))
+            {
+                return queue.pop_front();
+            }
+        }
+        if !partition.waiting.since().is_some_and(late) {
+            return None;
+        }
+        let taken = self.accumulator.take(slot);
+        partition.waiting = taken
+            .as_ref()
+            .map_or(Waiting::Nothing, |taken| taken.rest.into());
+        taken.map(|taken| partition.adopt(taken.batch))
+    }
+
+    /// Ends everything of a partition, because the producer is closed.
+    pub(crate) fn abort_partition(&mut self, slot: Slot) {
+        while let Some(taken) = self.accumulator.take(slot) {
+            let Some(partition) = self.board.get_mut(slot) else {
+                return;
+            };
+            partition.waiting = Waiting::Nothing;
+            let parcel = partition.adopt(taken.batch);
+            self.fail_closed(slot, parcel);
+        }
+        let Some(partition) = self.board.get_mut(slot) else {
+            return;
+        };
+        partition.waiting = Waiting::Nothing;
+        let mut queues = std::mem::take(&mut partition.retries);
+        queues.append(&mut partition.sealed);
+        let in_flight = std::mem::take(&mut partition.in_flight);
+        for mut parcel in in_flight {
+            parcel.in_doubt = true;
+            self.fail_closed(slot, parcel);
+        }
+        for parcel in queues {
+            self.fail_closed(slot, parcel);
+        }
+    }
+
+    /// Fails a batch because the producer is closed.
+    pub(crate) fn fail_closed(&mut self, slot: Slot, parcel: Parcel) {
+        let failure = failure(FailureReason::Closed, &parcel);
+        self.fail(slot, parcel, failure);
+    }
+
+    /// Fails a batch that could not be compressed.
+    pub(crate) fn fail_sealing(&mut self, slot: Slot, parcel: Parcel, why: String) {
+        let mut failure = failure(FailureReason::Refused, &parcel);
+        failure.message = Some(format!("it could not be compressed: {why}").into_boxed_str());
+        self.fail(slot, parcel, failure);
+    }
+
+    /// Why a batch of the partition was not delivered in time, in words.
+    pub(crate) fn why_late(&self, slot: Slot, code: Option<ErrorCode>) -> Option<String> {
+        if let Some(code) = code {
+            return Some(format!(
+                "the last answer was {}",
+                code.name().unwrap_or("an unknown error")
+            ));
+        }
+        let partition = self.board.get(slot)?;
+        match partition.leader {
+            None => Some("the partition has no leader".to_owned()),
+            Some(node) => Some(self.why_silent(node)),
+        }
+    }
+
+    fn why_silent(&self, node: NodeId) -> String {
+        match self.unreachable.get(&node) {
+            Some(why) => why.clone(),
+            None => format!("its leader, broker {}, did not take it", node.0),
+        }
+    }
+}
