@@ -68,6 +68,11 @@ impl Load {
         &self.headers
     }
 
+    /// Whether records are values and nothing else.
+    pub fn is_plain(&self) -> bool {
+        self.keys.is_empty() && self.headers.is_empty() && self.assign == 0
+    }
+
     /// The partition of a record, when the caller names it.
     #[inline]
     pub fn partition(&self, number: u64) -> Option<i32> {

@@ -89,13 +89,13 @@ impl Peer for Krafka {
             if pending.len() == WINDOW
                 && let Some(oldest) = pending.pop_front()
             {
-                oldest.await?;
+                drop(oldest.await?);
                 acked += 1;
             }
             pending.push_back(sent);
         }
         for sent in pending {
-            sent.await?;
+            drop(sent.await?);
             acked += 1;
         }
         Ok(acked)

@@ -35,6 +35,7 @@ struct Milena {
 }
 
 impl Milena {
+    #[inline]
     fn message<'a>(&self, load: &'a Load, headers: &'a [Header<'a>], number: u64) -> Message<'a> {
         let mut message = match self.api {
             Api::Bytes => Message::new().value(load.value(number).clone()),
@@ -52,6 +53,7 @@ impl Milena {
         message
     }
 
+    #[inline]
     fn record<'a>(&'a self, load: &'a Load, headers: &'a [Header<'a>], number: u64) -> Record<'a> {
         let mut record = Record::to(self.topic.name()).value(load.value(number));
         if let Some(key) = load.key(number) {
@@ -74,6 +76,13 @@ impl Milena {
         numbers: Range<u64>,
     ) -> Result<()> {
         match self.api {
+            // The loop that a program with nothing but values would write.
+            Api::Handle if load.is_plain() => {
+                for number in numbers {
+                    let message = Message::new().value(load.value(number));
+                    self.topic.enqueue(message).await?;
+                }
+            }
             Api::Handle | Api::Bytes => {
                 for number in numbers {
                     self.topic
