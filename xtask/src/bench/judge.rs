@@ -12,6 +12,8 @@ pub struct Cell {
     pub label: String,
     /// Whether it is one of the peers, neither milena nor the floor.
     pub peer: bool,
+    /// Whether goals are measured against it: it gives the guarantees that the others give.
+    pub rival: bool,
     /// Its runs that count.
     pub runs: Vec<Outcome>,
     /// Why others do not.
@@ -57,11 +59,11 @@ pub struct Verdict {
     pub met: bool,
 }
 
-/// The best of the peers in a figure, and whose it is.
+/// The best of the rivals in a figure, and whose it is.
 pub fn best(cells: &[Cell], metric: Metric, most: bool) -> Option<(f64, &str)> {
     let figures = cells
         .iter()
-        .filter(|cell| cell.peer)
+        .filter(|cell| cell.rival)
         .filter_map(|cell| Some((cell.median(metric)?.0, cell.label.as_str())));
     if most {
         figures.max_by(|a, b| a.0.total_cmp(&b.0))

@@ -47,7 +47,7 @@ pub fn run(
     brokers.create(topic, load.partitions)?;
     let paced = load.rate > 0;
     let warmup = match (contestant.warms_up, paced) {
-        (true, false) => 2 * load.records,
+        (true, false) => 4 * load.records,
         (true, true) => 4 * load.records,
         (false, false) => load.records / 2,
         (false, true) => 2000,
@@ -157,7 +157,12 @@ fn start(
     if !status.success() {
         bail!(
             "{}",
-            errors.lines().last().unwrap_or("it failed without a word")
+            // Java says its reason first and where it was afterwards.
+            errors
+                .lines()
+                .find(|line| line.contains("Exception"))
+                .or(errors.lines().last())
+                .unwrap_or("it failed without a word")
         );
     }
     let line = output.lines().rfind(|line| line.starts_with('{'));

@@ -135,6 +135,9 @@ pub fn write(
             why.lines().next().unwrap_or("")
         );
     }
+    text.push_str(
+        "- rskafka is shown, but goals are not measured against it: it is not idempotent, has no partitioner, and was given batches made by hand.\n",
+    );
     let _ = writeln!(text, "\n## Goals\n\n{}\n## Figures\n", goals(verdicts));
     let mut raw = Vec::new();
     for row in rows {
@@ -170,6 +173,7 @@ fn cell(cell: &Cell) -> Value {
     json!({
         "label": cell.label,
         "peer": cell.peer,
+        "rival": cell.rival,
         "cpu_ns": figure(Metric::Cpu),
         "records_per_s": figure(Metric::Throughput),
         "p99_ms": figure(Metric::P99),
