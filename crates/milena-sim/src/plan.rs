@@ -9,7 +9,7 @@ use milena_sender::accumulator::{self, Record, Refused, Target, Value, Want};
 use milena_sender::client::Rng;
 
 use crate::law::{self, Broken, Sent};
-use crate::world::World;
+use crate::world::{MOST_STEPS, World};
 
 const TOPICS: [&str; 2] = ["orders", "payments"];
 /// Until then the world is at fault.
@@ -259,6 +259,9 @@ fn carry_out(plan: &Plan, world: &mut World) -> Result<(), String> {
     let done = world.run_until(quiet, |world| {
         world.accumulator.snapshot().incomplete_batches == 0
     });
+    if world.steps() > MOST_STEPS {
+        return Err(format!("it spins: {} steps in {:?}", world.steps(), world.elapsed()));
+    }
     law::check(&world.cluster, &sent, true)?;
     if !done {
         return Err("it does not come to rest".to_owned());

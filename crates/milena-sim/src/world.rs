@@ -18,6 +18,9 @@ use crate::wire::Wire;
 /// The first broker's port; broker `n` listens on `PORT + n - 1`.
 const PORT: u16 = 9092;
 
+/// A run that takes more steps than this spins: the usual one takes a few thousand.
+pub(crate) const MOST_STEPS: u64 = 200_000;
+
 /// A producer and a cluster in virtual time.
 pub struct World {
     /// The cluster; change it as you like between steps.
@@ -39,6 +42,7 @@ pub struct World {
     bells: Arc<Bells>,
     compressor: Compressor,
     buffer: FrameBuffer,
+    steps: u64,
     /// What happened, if somebody wants to read it.
     pub journal: Option<Vec<String>>,
 }
@@ -145,8 +149,14 @@ impl World {
             bells,
             compressor: Compressor::new(),
             buffer: FrameBuffer::new(),
+            steps: 0,
             journal: None,
         }
+    }
+
+    /// How many things have happened.
+    pub fn steps(&self) -> u64 {
+        self.steps
     }
 
     /// The time since the beginning.
@@ -195,6 +205,7 @@ impl World {
     /// Does everything that is due now, then goes to the next thing that happens and does it.
     /// `false` if nothing will ever happen again.
     pub fn step(&mut self) -> bool {
+        self.steps += 1;
         self.drive();
         let due = self
             .sender
@@ -237,7 +248,7 @@ impl World {
             if done(self) {
                 return true;
             }
-            if self.now >= until || !self.step() {
+            if self.now >= until || self.steps > MOST_STEPS || !self.step() {
                 return done(self);
             }
         }
