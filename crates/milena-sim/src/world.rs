@@ -205,7 +205,6 @@ impl World {
     /// Does everything that is due now, then goes to the next thing that happens and does it.
     /// `false` if nothing will ever happen again.
     pub fn step(&mut self) -> bool {
-        self.steps += 1;
         self.drive();
         let due = self
             .sender
@@ -275,7 +274,8 @@ impl World {
                 busy |= self.serve(connection);
             }
             self.sender.take_bin().run();
-            if !busy {
+            self.steps += 1;
+            if !busy || self.steps > MOST_STEPS {
                 return;
             }
         }
