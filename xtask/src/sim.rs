@@ -141,7 +141,7 @@ fn build(tree: &Path) -> Result<()> {
 /// Runs the simulation and expects it to fail, or not to.
 fn bites(name: &str, binary: &Path, arguments: &[&str], expected: bool) -> Result<()> {
     let output = Command::new(binary)
-        .args(["--seeds", "1000"])
+        .args(["--seeds", "1000", "--most-failures", "1"])
         .args(arguments)
         .output()?;
     let said = String::from_utf8_lossy(&output.stdout);

@@ -260,7 +260,11 @@ fn carry_out(plan: &Plan, world: &mut World) -> Result<(), String> {
         world.accumulator.snapshot().incomplete_batches == 0
     });
     if world.steps() > MOST_STEPS {
-        return Err(format!("it spins: {} steps in {:?}", world.steps(), world.elapsed()));
+        return Err(format!(
+            "it spins: {} steps in {:?}",
+            world.steps(),
+            world.elapsed()
+        ));
     }
     law::check(&world.cluster, &sent, true)?;
     if !done {

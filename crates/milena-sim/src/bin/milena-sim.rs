@@ -1,5 +1,5 @@
 //! Runs seeds: `milena-sim --seeds N [--from S]`, or one of them with its journal: `--seed S`.
-//! `--without-dedupe` switches the broker's deduplication off, which the laws must notice.
+//! `--most-failures N` ends the run after so many. `--without-dedupe` switches the broker's deduplication off, which the laws must notice.
 #![allow(clippy::print_stdout, reason = "it is a command")]
 
 use std::process::ExitCode;
@@ -11,6 +11,7 @@ fn main() -> ExitCode {
     let mut from = 0;
     let mut only = None;
     let mut dedupe = true;
+    let mut most_failures = 10;
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         let mut number = || arguments.next().and_then(|text| text.parse::<u64>().ok());
@@ -18,6 +19,7 @@ fn main() -> ExitCode {
             "--seeds" => number().map(|n| seeds = n).is_some(),
             "--from" => number().map(|n| from = n).is_some(),
             "--seed" => number().map(|n| only = Some(n)).is_some(),
+            "--most-failures" => number().map(|n| most_failures = n).is_some(),
             "--without-dedupe" => {
                 dedupe = false;
                 true
@@ -25,7 +27,9 @@ fn main() -> ExitCode {
             _ => false,
         };
         if !understood {
-            println!("usage: milena-sim [--seeds N] [--from S] [--seed S] [--without-dedupe]");
+            println!(
+                "usage: milena-sim [--seeds N] [--from S] [--seed S] [--most-failures N] [--without-dedupe]"
+            );
             return ExitCode::from(2);
         }
     }
@@ -44,7 +48,7 @@ fn main() -> ExitCode {
         if let Err(broken) = run_with(plan(seed), false) {
             println!("{broken}");
             failed += 1;
-            if failed >= 10 {
+            if failed >= most_failures {
                 break;
             }
         }
