@@ -270,9 +270,13 @@ impl Sender {
         if self.identity_back_off.is_some_and(|until| until <= now) {
             self.identity_back_off = None;
         }
-        while let Some(slot) = self.board.pop_timer(now) {
+        // All that are due now, each once: what is armed anew has its turn at the next call.
+        let mut due = std::mem::take(&mut self.scratch);
+        due.extend(std::iter::from_fn(|| self.board.pop_timer(now)));
+        for slot in due.drain(..) {
             self.expire(now, slot);
         }
+        self.scratch = due;
         self.accumulator.fire_deadlines(now, &mut self.bin);
     }
 
