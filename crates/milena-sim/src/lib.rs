@@ -15,6 +15,7 @@
 #![forbid(unsafe_code)]
 
 mod law;
+mod network;
 mod plan;
 mod tell;
 mod wire;

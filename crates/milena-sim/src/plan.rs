@@ -81,9 +81,7 @@ impl Plan {
         };
         sender.client.retry_backoff = milena_sender::client::Backoff::new(ms(20), ms(200));
         let max_message_bytes = if small_topic { pick(300, 900) } else { 1 << 20 };
-        let mut topic = TopicConfig::default();
-        topic.max_message_bytes = max_message_bytes;
-        topic.log_append_time = pick(0, 5) == 0;
+        let topic = topic(max_message_bytes, pick(0, 5) == 0);
         let accumulator = accumulator::Config {
             batch_size,
             buffer_memory: pick(20_000, 200_000),
@@ -181,6 +179,17 @@ impl Plan {
             },
         }
     }
+}
+
+#[expect(
+    clippy::field_reassign_with_default,
+    reason = "other crates cannot name all of its fields"
+)]
+fn topic(max_message_bytes: usize, log_append_time: bool) -> TopicConfig {
+    let mut topic = TopicConfig::default();
+    topic.max_message_bytes = max_message_bytes;
+    topic.log_append_time = log_append_time;
+    topic
 }
 
 fn produce_fault(rng: &mut Rng) -> Act {

@@ -4,15 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use milena_broker::{Change, Cluster, ClusterConfig, Reply, Wait};
+use milena_broker::{Change, Cluster, ClusterConfig, Wait};
 use milena_record::Compressor;
 use milena_sender::accumulator::{Accumulator, Bin, Clock, Urgency, Wake};
-use milena_sender::client::{
-    Action, Address, CloseReason, ConnectFailure, ConnectionId, NodeId, Rng,
-};
+use milena_sender::client::{Action, Address, ConnectionId, NodeId, Rng};
 use milena_sender::{Config, Cursor, FrameBuffer, Sender, Transmit, WriteJob};
 
-use crate::tell;
 use crate::wire::Wire;
 
 /// The first broker's port; broker `n` listens on `PORT + n - 1`.
@@ -34,11 +31,11 @@ pub struct World {
     /// How long bytes travel at least and at most, one way.
     pub latency: (Duration, Duration),
     start: Instant,
-    now: Duration,
+    pub(crate) now: Duration,
     queue: BTreeMap<(Duration, u64), Happening>,
     next: u64,
-    wires: BTreeMap<ConnectionId, Wire>,
-    woken: BTreeSet<ConnectionId>,
+    pub(crate) wires: BTreeMap<ConnectionId, Wire>,
+    pub(crate) woken: BTreeSet<ConnectionId>,
     bells: Arc<Bells>,
     compressor: Compressor,
     buffer: FrameBuffer,
@@ -48,7 +45,7 @@ pub struct World {
 }
 
 /// What is to happen at a time.
-enum Happening {
+pub(crate) enum Happening {
     Connected(ConnectionId),
     ConnectFailed(ConnectionId),
     /// All bytes of the present write have left.
@@ -172,11 +169,11 @@ impl World {
         }
     }
 
-    fn instant(&self) -> Instant {
+    pub(crate) fn instant(&self) -> Instant {
         self.start + self.now
     }
 
-    fn millis(&self) -> i64 {
+    pub(crate) fn millis(&self) -> i64 {
         self.now.as_millis() as i64
     }
 
@@ -190,12 +187,12 @@ impl World {
         self.at(at, Happening::Pause);
     }
 
-    fn at(&mut self, at: Duration, happening: Happening) {
+    pub(crate) fn at(&mut self, at: Duration, happening: Happening) {
         self.next += 1;
         self.queue.insert((at.max(self.now), self.next), happening);
     }
 
-    fn note(&mut self, what: impl FnOnce() -> String) {
+    pub(crate) fn note(&mut self, what: impl FnOnce() -> String) {
         if let Some(journal) = &mut self.journal {
             let text = format!("{:>12.3} ms  {}", self.now.as_secs_f64() * 1e3, what());
             journal.push(text);
@@ -334,7 +331,7 @@ impl World {
     }
 
     /// The producer's side of a connection is gone. What it has sent may still arrive.
-    fn forget(&mut self, connection: ConnectionId) {
+    pub(crate) fn forget(&mut self, connection: ConnectionId) {
         self.woken.remove(&connection);
         if self.wires.remove(&connection).is_some() {
             let now = self.millis();
@@ -342,7 +339,7 @@ impl World {
         }
     }
 
-    fn flight(&mut self) -> Duration {
+    pub(crate) fn flight(&mut self) -> Duration {
         let (least, most) = self.latency;
         least + (most - least).mul_f64(self.rng.unit())
     }
@@ -423,232 +420,9 @@ impl World {
         frame.split_off(4)
     }
 
-    fn happen(&mut self, happening: Happening) {
-        let now = self.instant();
-        match happening {
-            Happening::Connected(connection) => {
-                let millis = self.millis();
-                let Some(wire) = self.wires.get_mut(&connection) else {
-                    return;
-                };
-                wire.open = true;
-                self.cluster.connected(millis, wire.broker, connection.0);
-                self.sender.handle_connected(now, connection);
-                self.woken.insert(connection);
-            }
-            Happening::ConnectFailed(connection) => {
-                if self.wires.remove(&connection).is_some() {
-                    let why = ConnectFailure::Refused("simulated".to_owned());
-                    self.sender.handle_connect_failed(now, connection, why);
-                }
-            }
-            Happening::Written(connection) => {
-                let Some(job) = self
-                    .wires
-                    .get_mut(&connection)
-                    .and_then(|wire| wire.writing.take())
-                else {
-                    return;
-                };
-                self.sender.handle_written(now, connection, job);
-                self.woken.insert(connection);
-            }
-            Happening::Arrives {
-                connection,
-                broker,
-                frame,
-            } => self.arrive(connection, broker, frame),
-            Happening::Resumes {
-                connection,
-                broker,
-                frame,
-                wait,
-            } => {
-                let millis = self.millis();
-                let reply = self.cluster.resume(millis, broker, &frame, wait);
-                if let Some(wire) = self.wires.get_mut(&connection) {
-                    wire.holding = false;
-                }
-                self.reply(connection, broker, frame, reply);
-                self.release(connection);
-            }
-            Happening::Answered { connection, bytes } => self.answered(connection, &bytes),
-            Happening::PeerCloses(connection) => {
-                self.note(|| format!("broker closes {connection:?}"));
-                if self.wires.contains_key(&connection) {
-                    self.forget(connection);
-                    self.sender
-                        .handle_closed(now, connection, CloseReason::Peer);
-                }
-            }
-            Happening::Changes(change) => self.change(change),
-            Happening::Pause => {}
-        }
-    }
-
-    /// A request arrives. A broker carries out what its socket holds even when the client is gone.
-    fn arrive(&mut self, connection: ConnectionId, broker: i32, frame: Vec<u8>) {
-        if let Some(wire) = self.wires.get_mut(&connection) {
-            if wire.closed_there || wire.silent {
-                return;
-            }
-            if wire.holding {
-                return wire.held.push(frame);
-            }
-        }
-        let now = self.millis();
-        self.note(|| {
-            format!(
-                "broker {broker} reads on {connection:?}: {}",
-                tell::request(&frame)
-            )
-        });
-        let reply = self.cluster.handle(now, broker, connection.0, &frame);
-        self.reply(connection, broker, frame, reply);
-    }
-
-    fn reply(&mut self, connection: ConnectionId, broker: i32, frame: Vec<u8>, reply: Reply) {
-        let flight = self.flight();
-        self.note(|| {
-            format!(
-                "broker {broker} on {connection:?}: {}",
-                tell::reply(&frame, &reply)
-            )
-        });
-        match reply {
-            Reply::Answer(answer) => {
-                let Some(wire) = self.wires.get_mut(&connection) else {
-                    return;
-                };
-                let at = self.now + flight + Duration::from_millis(answer.after_ms);
-                wire.answers = wire.answers.max(at);
-                let at = wire.answers;
-                wire.closed_there |= answer.then_close;
-                self.at(
-                    at,
-                    Happening::Answered {
-                        connection,
-                        bytes: answer.bytes,
-                    },
-                );
-                if answer.then_close {
-                    self.at(
-                        at + Duration::from_micros(10),
-                        Happening::PeerCloses(connection),
-                    );
-                }
-            }
-            Reply::Nothing => {}
-            Reply::Silence => {
-                if let Some(wire) = self.wires.get_mut(&connection) {
-                    wire.silent = true;
-                }
-            }
-            Reply::Wait(wait) => {
-                if let Some(wire) = self.wires.get_mut(&connection) {
-                    wire.holding = true;
-                }
-                let at = Duration::from_millis(wait.until_ms.max(0) as u64);
-                self.at(
-                    at,
-                    Happening::Resumes {
-                        connection,
-                        broker,
-                        frame,
-                        wait,
-                    },
-                );
-            }
-            Reply::Close => {
-                if let Some(wire) = self.wires.get_mut(&connection) {
-                    wire.closed_there = true;
-                    let at = wire.answers.max(self.now + flight);
-                    self.at(at, Happening::PeerCloses(connection));
-                }
-            }
-        }
-    }
-
-    /// Requests that waited behind a held one are carried out, until one of them is held.
-    fn release(&mut self, connection: ConnectionId) {
-        while let Some(wire) = self.wires.get_mut(&connection) {
-            if wire.holding || wire.closed_there || wire.held.is_empty() {
-                return;
-            }
-            let (frame, broker) = (wire.held.remove(0), wire.broker);
-            self.arrive(connection, broker, frame);
-        }
-    }
-
-    fn answered(&mut self, connection: ConnectionId, bytes: &[u8]) {
-        let now = self.instant();
-        if !self.wires.contains_key(&connection) {
-            return;
-        }
-        let frame = match milena_wire_frame(bytes) {
-            Some(frame) => frame,
-            // Half an answer, or what is none: the connection's close follows, or is the producer's to decide.
-            None => {
-                if bytes.len() >= 4
-                    && i32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]) as usize
-                        > bytes.len()
-                {
-                    return;
-                }
-                self.forget(connection);
-                return self.sender.handle_closed(
-                    now,
-                    connection,
-                    CloseReason::Io("garbage".to_owned()),
-                );
-            }
-        };
-        self.woken.insert(connection);
-        if let Err(fault) = self.sender.handle_frame(now, connection, frame) {
-            self.note(|| format!("fault on {connection:?}: {fault}"));
-            self.forget(connection);
-            self.sender
-                .handle_closed(now, connection, CloseReason::Fault(fault));
-        }
-    }
-
-    /// Carries a change out, and closes the connections of a broker that goes down.
-    pub fn change(&mut self, change: Change) {
-        self.note(|| format!("{change:?}"));
-        let now = self.millis();
-        let down = match &change {
-            Change::BrokerDown(broker) => Some(*broker),
-            _ => None,
-        };
-        // What cannot be done any more (a topic that is gone) is no fault of the plan's.
-        let _ = self.cluster.apply(now, change);
-        if let Some(broker) = down {
-            let there = self
-                .wires
-                .iter_mut()
-                .filter(|(_, wire)| wire.broker == broker);
-            let closed: Vec<_> = there
-                .map(|(id, wire)| {
-                    wire.closed_there = true;
-                    *id
-                })
-                .collect();
-            for connection in closed {
-                let at = self.now + self.flight();
-                self.at(at, Happening::PeerCloses(connection));
-            }
-        }
-    }
-
     /// What the sender left to be done outside locks.
     pub fn empty_bin(&mut self) -> usize {
         let mut bin: Bin = self.sender.take_bin();
         bin.run()
     }
-}
-
-/// The frame in these bytes, if they are exactly one.
-fn milena_wire_frame(bytes: &[u8]) -> Option<&[u8]> {
-    let (length, frame) = bytes.split_first_chunk::<4>()?;
-    (i32::from_be_bytes(*length) == i32::try_from(frame.len()).ok()?).then_some(frame)
 }
