@@ -161,7 +161,7 @@ fn start(
             errors
                 .lines()
                 .find(|line| line.contains("Exception"))
-                .or(errors.lines().last())
+                .or_else(|| errors.lines().last())
                 .unwrap_or("it failed without a word")
         );
     }
