@@ -1,7 +1,11 @@
 //! A handle to one topic: the same as a producer, without looking the topic up for each record.
 
 use std::fmt;
+use std::future::Future;
+use std::mem;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use milena_accumulator::{Deliveries, Delivery, DeliveryError, RecordMetadata, Want};
 
@@ -52,18 +56,15 @@ impl Topic {
     /// # Cancel safety
     /// As for [`send`](Self::send).
     #[inline]
-    pub async fn enqueue(&self, message: Message<'_>) -> Result<(), SendError> {
-        message.check()?;
-        if self
-            .shared
-            .append(&self.topic, &message, Want::Nothing, None)
-            .is_ok()
-        {
-            return Ok(());
+    pub fn enqueue<'a>(
+        &'a self,
+        message: Message<'a>,
+    ) -> impl Future<Output = Result<(), SendError>> + Send + 'a {
+        Enqueue {
+            topic: self,
+            message,
+            waiting: None,
         }
-        Box::pin(self.send_waiting(&message, Wanted::Nothing))
-            .await
-            .map(drop)
     }
 
     /// Accepts a message now, or hands it back: see [`Producer::try_send`](crate::Producer::try_send).
@@ -164,6 +165,51 @@ impl Topic {
             .append_waiting(self.name(), topic, message, &mut wanted)
             .await?;
         Ok(appended.delivery)
+    }
+}
+
+/// What [`Topic::enqueue`] gives. Written by hand, so that the message stays where it was made: an `async fn` moves it
+/// into its state, and once more when it is first polled, which costs a quarter of what sending it does.
+struct Enqueue<'a> {
+    topic: &'a Topic,
+    message: Message<'a>,
+    waiting: Option<Pin<Box<dyn Future<Output = Result<(), SendError>> + Send + 'a>>>,
+}
+
+impl Future for Enqueue<'_> {
+    type Output = Result<(), SendError>;
+
+    #[inline(always)]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if self.waiting.is_none() {
+            self.message.check()?;
+            let topic = self.topic;
+            if topic
+                .shared
+                .append(&topic.topic, &self.message, Want::Nothing, None)
+                .is_ok()
+            {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        self.poll_waiting(cx)
+    }
+}
+
+impl Enqueue<'_> {
+    #[cold]
+    fn poll_waiting(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        let (topic, message) = (self.topic, &mut self.message);
+        self.waiting
+            .get_or_insert_with(|| {
+                let message = mem::take(message);
+                Box::pin(async move {
+                    let sent = topic.send_waiting(&message, Wanted::Nothing).await;
+                    sent.map(drop)
+                })
+            })
+            .as_mut()
+            .poll(cx)
     }
 }
 
