@@ -173,8 +173,10 @@ impl Topic {
 struct Enqueue<'a> {
     topic: &'a Topic,
     message: Message<'a>,
-    waiting: Option<Pin<Box<dyn Future<Output = Result<(), SendError>> + Send + 'a>>>,
+    waiting: Option<Waiting<'a>>,
 }
+
+type Waiting<'a> = Pin<Box<dyn Future<Output = Result<(), SendError>> + Send + 'a>>;
 
 impl Future for Enqueue<'_> {
     type Output = Result<(), SendError>;
