@@ -393,6 +393,11 @@ impl Sender {
         std::mem::take(&mut self.bin)
     }
 
+    /// The same, in exchange for an empty one, whose memory is used again.
+    pub fn swap_bin(&mut self, empty: &mut Bin) {
+        std::mem::swap(&mut self.bin, empty);
+    }
+
     // Within.
 
     /// Whether open batches go without lingering.

@@ -1,6 +1,7 @@
 //! The sender behind one lock, and what every visit to it owes the others.
 
 use std::collections::BTreeMap;
+use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -21,6 +22,8 @@ use crate::status::{Report, Status};
 /// What all tasks share.
 pub(crate) struct Core {
     sender: Mutex<Sender>,
+    /// An empty bin that keeps its memory from one visit to the next.
+    spare: Mutex<Bin>,
     pub(crate) accumulator: Arc<Accumulator>,
     pub(crate) bells: Arc<Bells>,
     pub(crate) network: Network,
@@ -51,6 +54,7 @@ impl Core {
     ) -> Self {
         Self {
             sender: Mutex::new(sender),
+            spare: Mutex::default(),
             accumulator,
             bells,
             network,
@@ -100,11 +104,13 @@ impl Core {
         }
         let events: Vec<Event> = std::iter::from_fn(|| sender.poll_event()).collect();
         let timeout = sender.poll_timeout();
-        let mut bin = sender.take_bin();
+        let mut bin = mem::take(&mut *self.spare());
+        sender.swap_bin(&mut bin);
         // Queued under the lock, so that callbacks run in the order of verdicts.
         self.callbacks.push(bin.split_callbacks());
         drop(sender);
-        drop(bin);
+        bin.run();
+        *self.spare() = bin;
         for event in events {
             self.tell(event);
         }
@@ -112,6 +118,10 @@ impl Core {
             self.bells.control.ring();
         }
         (result, timeout)
+    }
+
+    fn spare(&self) -> MutexGuard<'_, Bin> {
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Asks the sender something that changes nothing.
