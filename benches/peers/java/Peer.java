@@ -1,5 +1,6 @@
 // The Java producer in the common harness: the same command line, phases and result line as the Rust peers.
 
+import java.io.IOException;
 import java.lang.management.ManagementFactory;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.DirectoryStream;
@@ -252,7 +253,13 @@ public final class Peer {
             long[] sum = new long[2];
             try (DirectoryStream<Path> tasks = Files.newDirectoryStream(Path.of("/proc/self/task"))) {
                 for (Path task : tasks) {
-                    for (String line : Files.readAllLines(task.resolve("status"))) {
+                    List<String> lines;
+                    try {
+                        lines = Files.readAllLines(task.resolve("status"));
+                    } catch (IOException ended) {
+                        continue;
+                    }
+                    for (String line : lines) {
                         int which = line.startsWith("voluntary") ? 0 : line.startsWith("nonvoluntary") ? 1 : -1;
                         if (which >= 0) {
                             sum[which] += Long.parseLong(line.replaceAll("[^0-9]", ""));

@@ -38,6 +38,8 @@ fn run() -> Result<()> {
         auto_create: None,
         topic: TopicConfig {
             discard: true,
+            // Clients that fill a batch of 1 MiB to the last byte and then add its header are not refused.
+            max_message_bytes: 8 << 20,
             ..TopicConfig::default()
         },
         ..ClusterConfig::default()
