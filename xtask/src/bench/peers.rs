@@ -10,7 +10,7 @@ use super::contestants::{self, Contestant};
 use super::judge::{Cell, Measured, judge};
 use super::measure::{How, run as measure};
 use super::report;
-use super::rows::{Goal, Metric, Row, Variant};
+use super::rows::{Goal, Load, Metric, Row, Variant};
 use super::table::ROWS;
 use super::{cold, layers};
 use crate::run::target;
@@ -172,7 +172,21 @@ fn measure_row(row: &Row, contestants: &[Contestant], options: &Options) -> Resu
             }
         }
     }
-    Ok(entries.into_iter().map(|entry| entry.cell).collect())
+    let mut cells: Vec<_> = entries.into_iter().map(|entry| entry.cell).collect();
+    if load.compression != "none" {
+        cells.iter_mut().for_each(|cell| must_compress(cell, &load));
+    }
+    Ok(cells)
+}
+
+/// A client that was told to compress and sent the bytes as they were has not done the work.
+fn must_compress(cell: &mut Cell, load: &Load) {
+    let wire = cell.median(Metric::Wire).map(|(median, ..)| median);
+    if wire.is_some_and(|wire| wire > 0.9 * load.size as f64) {
+        cell.rival = false;
+        let failure = format!("it does not count: {} was not done", load.compression);
+        cell.failures.push(failure);
+    }
 }
 
 /// milena's variants first, in order; then the floor and the peers.

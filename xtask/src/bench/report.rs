@@ -85,7 +85,7 @@ pub fn table(row: &Row, cells: &[Cell]) -> String {
         for failure in &cell.failures {
             let _ = writeln!(
                 out,
-                "| ↳ {} run failed: {} |||||||||",
+                "| ↳ {}: {} |||||||||",
                 cell.label,
                 failure.replace('|', "/")
             );
