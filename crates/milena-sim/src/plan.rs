@@ -207,7 +207,7 @@ fn produce_fault(rng: &mut Rng) -> Act {
         ErrorCode::UNKNOWN_SERVER_ERROR,
         ErrorCode::NOT_LEADER_OR_FOLLOWER,
     ];
-    match rng.below(14) {
+    match rng.below(17) {
         0..=2 => Act::Error(BEFORE[rng.below(BEFORE.len())]),
         3 | 4 => Act::ErrorAfter(AFTER[rng.below(AFTER.len())]),
         5 => Act::Cut(Cut::InRequest),
@@ -218,6 +218,10 @@ fn produce_fault(rng: &mut Rng) -> Act {
         10 => Act::Hold(1 + rng.below(2000) as u64),
         11 => Act::Delay(1 + rng.below(500) as u64),
         12 => Act::OmitPartition,
+        // The answer to a request that comes after it, or to none: as if answers were out of order.
+        13 => Act::WrongCorrelation(1),
+        14 => Act::Truncate(1 + rng.below(20)),
+        15 => Act::RepeatPartition,
         _ => Act::Throttle(1 + rng.below(300) as i32),
     }
 }
