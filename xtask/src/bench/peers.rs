@@ -94,6 +94,8 @@ fn compare(options: &Options) -> Result<()> {
             Ok(cells) => {
                 println!("\n{}", report::table(row, &cells));
                 measured.insert(row.name, cells);
+                // What is measured stays, whatever becomes of the rows that follow.
+                report::write(&options.out, &about, &rows, &measured, &[])?;
             }
             Err(error) => println!("\n{}: {error:#}", row.name),
         }
@@ -122,6 +124,7 @@ fn compare(options: &Options) -> Result<()> {
     }
     println!("\n{}", report::goals(&verdicts));
     report::write(&options.out, &about, &rows, &measured, &verdicts)?;
+    report::plot(&options.out);
     println!("written to {}", options.out.display());
     Ok(())
 }

@@ -113,7 +113,7 @@ pub fn goals(verdicts: &[(String, String, Verdict)]) -> String {
     out
 }
 
-/// Writes everything into a folder.
+/// Writes tables and every run into a folder.
 pub fn write(
     dir: &Path,
     about: &About,
@@ -155,6 +155,11 @@ pub fn write(
     fs::write(dir.join("results.md"), text)?;
     let raw = json!({ "command": about.command, "machine": machine(), "skipped": about.skipped, "rows": raw });
     fs::write(dir.join("results.json"), serde_json::to_vec_pretty(&raw)?)?;
+    Ok(())
+}
+
+/// Draws what was written into a folder.
+pub fn plot(dir: &Path) {
     let mut command = run::cargo("run --release --locked --quiet --package peer-plot --");
     command.arg(dir.join("results.json")).arg(dir);
     command.current_dir(run::root().join("benches/peers"));
@@ -162,7 +167,6 @@ pub fn write(
     if let Err(error) = run::run(&mut command) {
         println!("no plots: {error:#}");
     }
-    Ok(())
 }
 
 fn cell(cell: &Cell) -> Value {
