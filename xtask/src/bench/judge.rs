@@ -140,6 +140,13 @@ pub fn judge(
                 false,
             )
         }
+        Goal::AtLeastFloor(limit) => {
+            let floor = cells.iter().find(|cell| cell.label == "floor");
+            let most = floor.and_then(|floor| floor.median(Metric::Throughput));
+            let against = most.map(|(most, ..)| (most, "the floor"));
+            let text = format!("records/s ≥ {limit} of what five batches in flight allow");
+            ratio(text, Metric::Throughput, limit, against, true)
+        }
         Goal::AtMostOwn(metric, row, limit) => {
             let against = other(row, metric).map(|figure| (figure, row));
             ratio(

@@ -23,6 +23,8 @@ pub struct Outcome {
     pub line: Value,
     /// What arrived at the broker.
     pub arrived: Arrived,
+    /// With several brokers: what had arrived at all but the last, and when.
+    pub samples: Vec<(Instant, u64)>,
 }
 
 /// How a program is run besides the load.
@@ -52,7 +54,8 @@ pub fn run(
         (false, false) => load.records / 2,
         (false, true) => 2000,
     };
-    let line = start(contestant, load, how, brokers, topic, warmup);
+    let mut samples = Vec::new();
+    let line = start(contestant, load, how, brokers, topic, warmup, &mut samples);
     let arrived = brokers.count(topic);
     let _ = brokers.forget(topic);
     let (line, arrived) = (line?, arrived?);
@@ -76,16 +79,21 @@ pub fn run(
     {
         bail!("not all records were acknowledged");
     }
-    Ok(Outcome { line, arrived })
+    Ok(Outcome {
+        line,
+        arrived,
+        samples,
+    })
 }
 
 fn start(
     contestant: &Contestant,
     load: &Load,
     how: How<'_>,
-    brokers: &Brokers,
+    brokers: &mut Brokers,
     topic: &str,
     warmup: u64,
+    samples: &mut Vec<(Instant, u64)>,
 ) -> Result<Value> {
     let mut command = contestant.command();
     command.arg("--bootstrap").arg(brokers.servers());
@@ -147,6 +155,9 @@ fn start(
             process.wait()?;
             bail!("not done after {} s", PATIENCE.as_secs());
         }
+        if load.brokers > 1 {
+            samples.push((Instant::now(), brokers.count(topic)?.others));
+        }
         thread::sleep(Duration::from_millis(5));
     };
     let mut output = String::new();
@@ -180,10 +191,7 @@ impl Outcome {
             Metric::Peak => self.line["peak_kib"].as_f64()? / 1024.0,
             Metric::Wire if self.arrived.bytes == 0 => return None,
             Metric::Wire => self.arrived.bytes as f64 / self.arrived.records as f64,
-            Metric::Others => {
-                let share = self.arrived.others as f64 / self.arrived.records as f64;
-                share * records * 1e6 / self.slope("wall_us")
-            }
+            Metric::Others => self.others()?,
             Metric::PerRecord | Metric::PerBatch if self.line["counted"] != true => return None,
             Metric::PerRecord => self.slope("allocations") / records,
             Metric::PerBatch if self.arrived.batches == 0 => return None,
@@ -192,6 +200,22 @@ impl Outcome {
                 self.slope("allocations") / records / batches
             }
         })
+    }
+
+    /// Records a second at all brokers but the last, in the middle of the longer phase: a slow broker's backlog, which
+    /// has to be waited for at the end, says nothing about the others.
+    fn others(&self) -> Option<f64> {
+        let share = |share: f64| (self.arrived.others as f64 * share) as u64;
+        let from = self
+            .samples
+            .iter()
+            .find(|(_, count)| *count >= share(0.45))?;
+        let to = self
+            .samples
+            .iter()
+            .find(|(_, count)| *count >= share(0.90))?;
+        let seconds = (to.0 - from.0).as_secs_f64();
+        (seconds > 0.0).then(|| (to.1 - from.1) as f64 / seconds)
     }
 
     /// A percentile in milliseconds.

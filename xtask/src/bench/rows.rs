@@ -84,6 +84,8 @@ pub enum Goal {
     AtLeastBest(Metric, f64),
     /// At most so many times the floor, in the same row.
     AtMostFloor(f64),
+    /// At least so many times the floor's throughput, in the same row: what a window of requests allows.
+    AtLeastFloor(f64),
     /// At most so many times what milena itself needs in the first variant of another row.
     AtMostOwn(Metric, &'static str, f64),
     /// At least so many times what milena itself reaches in the first variant of another row.

@@ -1,7 +1,7 @@
 //! The workloads that are measured, and what each has to reach: one row of the table is one line or two.
 
 use super::rows::Goal::{
-    AtLeast, AtLeastBest, AtLeastOwn, AtMost, AtMostBest, AtMostCodec, AtMostFloor, AtMostOwn,
+    AtLeastBest, AtLeastFloor, AtLeastOwn, AtMost, AtMostBest, AtMostCodec, AtMostFloor, AtMostOwn,
     PeakAboveBuffer,
 };
 use super::rows::Metric::{Cpu, Others, P99, Peak, PerBatch, PerRecord, Throughput, Wire};
@@ -174,9 +174,9 @@ pub const ROWS: &[Row] = &[
     own("10000-known", "10,000 partitions known, 6 used", Load { assign: 6, partitions: 10_000, ..BASE }, &[
         by("handle", &[AtMostOwn(Cpu, "6-known", 1.1)]),
     ]),
-    row("20ms", "one partition, 1 KiB, 16 KiB batches, 20 ms broker", FAR, &[
-        by("handle", &[AtLeast(Throughput, 0.97 * 3750.0), AtLeastBest(Throughput, 1.0)]),
-    ]),
+    floored(row("20ms", "one partition, 1 KiB, 16 KiB batches, 20 ms broker", FAR, &[
+        by("handle", &[AtLeastFloor(0.97), AtLeastBest(Throughput, 1.0)]),
+    ])),
     row("p99-20k", "1 KiB at 20,000/s, linger 0, 1 ms broker", P99_20K, &[
         by("handle", &[AtMostBest(P99, 0.7), AtMostBest(Peak, 1.0)]),
     ]),
