@@ -51,7 +51,7 @@ pub fn main(mut arguments: Parser) -> Result<()> {
             }
             Arg::Long("rounds") => options.rounds = arguments.value()?.parse()?,
             Arg::Long("scale") => options.scale = arguments.value()?.parse()?,
-            Arg::Long("out") => options.out = arguments.value()?.into(),
+            Arg::Long("out") => options.out = std::path::absolute(arguments.value()?)?,
             Arg::Long("list") => {
                 for row in ROWS {
                     println!("{:<14} {}", row.name, row.about);
