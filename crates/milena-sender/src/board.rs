@@ -4,12 +4,12 @@
 //! nothing to send is in no list.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::ops::Bound;
 use std::time::{Duration, Instant};
 
 use milena_accumulator::Slot;
 use milena_client::NodeId;
 
+use crate::lingering::Lingering;
 use crate::partition::{Partition, Reason, Rules, Schedule};
 
 /// The partitions and the lists they stand in.
@@ -33,7 +33,7 @@ pub(crate) struct Node {
     /// partition is listed here.
     pub(crate) ready: VecDeque<Slot>,
     /// Partitions with an open batch, by when they are due.
-    pub(crate) lingering: BTreeSet<(Instant, Slot)>,
+    pub(crate) lingering: Lingering,
     /// The last thing handed out was work for the compressor: next comes a request.
     pub(crate) sealed_last: bool,
     rung: bool,
@@ -79,7 +79,7 @@ impl Board {
                     .entry(node)
                     .or_default()
                     .lingering
-                    .remove(&(until, slot));
+                    .remove(until, slot);
             }
             partition.schedule = next;
             match next {
@@ -88,7 +88,7 @@ impl Board {
                         .entry(node)
                         .or_default()
                         .lingering
-                        .insert((until, slot));
+                        .insert(until, slot);
                     self.ring(node);
                 }
                 Schedule::Parked(Reason::NoProducerId) => self.unidentified.push(slot),
@@ -149,11 +149,8 @@ impl Board {
     ) -> Option<(Instant, Slot)> {
         let lingering = &self.nodes.get(&node)?.lingering;
         match last {
-            None => lingering.first().copied(),
-            Some(last) => lingering
-                .range((Bound::Excluded(last), Bound::Unbounded))
-                .next()
-                .copied(),
+            None => lingering.first(),
+            Some(last) => lingering.next(last),
         }
     }
 
@@ -161,7 +158,7 @@ impl Board {
     pub(crate) fn waiting_for(&self, node: NodeId, slots: &mut Vec<Slot>) {
         if let Some(node) = self.nodes.get(&node) {
             slots.extend(&node.ready);
-            slots.extend(node.lingering.iter().map(|(_, slot)| *slot));
+            slots.extend(node.lingering.slots());
         }
     }
 

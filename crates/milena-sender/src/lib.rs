@@ -21,6 +21,7 @@ mod expiry;
 mod frame;
 mod hear;
 mod identity;
+mod lingering;
 mod partition;
 mod produce;
 mod seal;

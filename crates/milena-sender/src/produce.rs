@@ -94,8 +94,7 @@ impl Sender {
             return false;
         };
         let lingering = node.lingering.first();
-        !node.ready.is_empty()
-            || lingering.is_some_and(|(until, _)| *until <= now || self.pressed())
+        !node.ready.is_empty() || lingering.is_some_and(|(until, _)| until <= now || self.pressed())
     }
 
     /// Takes a batch of each partition with data until the request is full.

@@ -366,7 +366,7 @@ impl Sender {
                 .node(node)?
                 .lingering
                 .first()
-                .map(|(until, _)| *until),
+                .map(|(until, _)| until),
             NodeState::Throttled(until) if self.board.wants(node) => Some(until),
             _ => None,
         }
