@@ -56,6 +56,7 @@ impl Sender {
                 .is_some_and(|p| std::mem::take(&mut p.awaits_verdict));
             if omitted && let Some(parcel) = self.pop_in_flight(*slot) {
                 self.again(now, *slot, parcel, ErrorCode::NETWORK_EXCEPTION, true, None);
+                self.settle(now, *slot);
             }
         }
         self.recycle_slots(slots);
