@@ -20,8 +20,10 @@ pub(crate) struct Board {
     timers: BTreeSet<(Instant, Slot)>,
     /// Parked for want of a producer id.
     unidentified: Vec<Slot>,
-    /// Parked for want of a leader.
-    leaderless: Vec<Slot>,
+    /// Parked for want of a leader, or were so a while ago.
+    leaderless: BTreeSet<Slot>,
+    /// A leader is to be asked for on behalf of those.
+    leader_missing: bool,
     /// Nodes for which something came up.
     rung: Vec<NodeId>,
 }
@@ -92,8 +94,13 @@ impl Board {
                     self.ring(node);
                 }
                 Schedule::Parked(Reason::NoProducerId) => self.unidentified.push(slot),
-                Schedule::Parked(Reason::NoLeader) => self.leaderless.push(slot),
-                Schedule::Idle | Schedule::Ready(_) | Schedule::Parked(_) => {}
+                Schedule::Parked(Reason::NoLeader) => {
+                    self.leaderless.insert(slot);
+                    self.leader_missing = true;
+                }
+                // Also where a stale entry stands in the list already: whoever was rung for it is gone.
+                Schedule::Ready(node) => self.ring(node),
+                Schedule::Idle | Schedule::Parked(_) => {}
             }
         }
         match next {
@@ -205,9 +212,24 @@ impl Board {
         std::mem::take(&mut self.unidentified)
     }
 
-    /// The partitions that came to be without a leader since the last question.
+    /// The partitions that have data and no leader, once after it has come to be so and once
+    /// after each [`look_for_leaders`](Self::look_for_leaders).
     pub(crate) fn take_leaderless(&mut self) -> Vec<Slot> {
-        std::mem::take(&mut self.leaderless)
+        if !std::mem::take(&mut self.leader_missing) {
+            return Vec::new();
+        }
+        let partitions = &self.partitions;
+        self.leaderless.retain(|slot| {
+            partitions
+                .get(slot.0 as usize)
+                .is_some_and(|p| p.schedule == Schedule::Parked(Reason::NoLeader))
+        });
+        self.leaderless.iter().copied().collect()
+    }
+
+    /// What was asked about leaders is answered: who still has none is to ask again.
+    pub(crate) fn look_for_leaders(&mut self) {
+        self.leader_missing = !self.leaderless.is_empty();
     }
 
     /// A partition whose timer is due, disarmed.

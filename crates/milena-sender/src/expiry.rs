@@ -14,13 +14,18 @@ use crate::settle::failure;
 impl Sender {
     /// Fails what has waited longer than `delivery.timeout.ms`, in every state.
     ///
-    /// A batch in flight is told to have failed at once; its answer, should it come, only settles
-    /// the sequence.
+    /// Oldest first. A batch in flight is told to have failed at once; its answer, should it
+    /// come, only settles the sequence.
     pub(crate) fn expire(&mut self, now: Instant, slot: Slot) {
         let timeout = self.config.delivery_timeout;
         let late = |created: Instant| now >= created + timeout;
-        while let Some(parcel) = self.pop_late(slot, late) {
-            self.expired(slot, parcel, None);
+        let Some(partition) = self.board.get_mut(slot) else {
+            return;
+        };
+        if let Some(first) = partition.in_flight.front().map(|parcel| parcel.order) {
+            while let Some(parcel) = self.pop_late_retry(slot, late, Some(first)) {
+                self.expired(slot, parcel, None);
+            }
         }
         let Some(partition) = self.board.get_mut(slot) else {
             return;
@@ -39,19 +44,35 @@ impl Sender {
             failure.message = Some("the broker did not answer in time".into());
             outcome.complete(Ending::Failed(Arc::new(failure)), &mut self.bin);
         }
+        while let Some(parcel) = self
+            .pop_late_retry(slot, late, None)
+            .or_else(|| self.pop_late(slot, late))
+        {
+            self.expired(slot, parcel, None);
+        }
         self.settle(now, slot);
     }
 
-    /// The next late batch that is not in flight, oldest first.
+    /// The next late batch among those to be sent again, of those `before` an order.
+    fn pop_late_retry(
+        &mut self,
+        slot: Slot,
+        late: impl Fn(Instant) -> bool,
+        before: Option<(u64, u32)>,
+    ) -> Option<Parcel> {
+        let retries = &mut self.board.get_mut(slot)?.retries;
+        let first = retries.front()?;
+        let due = late(first.batch.created) && before.is_none_or(|before| first.order < before);
+        due.then(|| retries.pop_front())?
+    }
+
+    /// The next late batch that was never sent.
     fn pop_late(&mut self, slot: Slot, late: impl Fn(Instant) -> bool) -> Option<Parcel> {
         let partition = self.board.get_mut(slot)?;
-        for queue in [&mut partition.retries, &mut partition.sealed] {
-            if queue
-                .front()
-                .is_some_and(|parcel| late(parcel.batch.created))
-            {
-                return queue.pop_front();
-            }
+        if let Some(parcel) = partition.sealed.front()
+            && late(parcel.batch.created)
+        {
+            return partition.sealed.pop_front();
         }
         if !partition.waiting.since().is_some_and(late) {
             return None;
@@ -65,26 +86,22 @@ impl Sender {
 
     /// Ends everything of a partition, because the producer is closed.
     pub(crate) fn abort_partition(&mut self, slot: Slot) {
-        while let Some(taken) = self.accumulator.take(slot) {
-            let Some(partition) = self.board.get_mut(slot) else {
-                return;
-            };
-            partition.waiting = Waiting::Nothing;
-            let parcel = partition.adopt(taken.batch);
-            self.fail_closed(slot, parcel);
-        }
         let Some(partition) = self.board.get_mut(slot) else {
             return;
         };
         partition.waiting = Waiting::Nothing;
-        let mut queues = std::mem::take(&mut partition.retries);
-        queues.append(&mut partition.sealed);
-        let in_flight = std::mem::take(&mut partition.in_flight);
-        for mut parcel in in_flight {
+        // Oldest first: outcomes of a partition are told in order.
+        let mut parcels = std::mem::take(&mut partition.in_flight);
+        for parcel in &mut parcels {
             parcel.in_doubt = true;
-            self.fail_closed(slot, parcel);
         }
-        for parcel in queues {
+        parcels.append(&mut partition.retries);
+        parcels.append(&mut partition.sealed);
+        parcels.make_contiguous().sort_by_key(|parcel| parcel.order);
+        while let Some(taken) = self.accumulator.take(slot) {
+            parcels.push_back(partition.adopt(taken.batch));
+        }
+        for parcel in parcels {
             self.fail_closed(slot, parcel);
         }
     }

@@ -7,6 +7,7 @@ use std::time::Instant;
 use milena_accumulator::{Accumulator, Bin, News, Slot};
 use milena_client::{
     Action, BrokerFault, Client, CloseReason, ConnectFailure, ConnectionId, NodeId, NodeState, Rng,
+    Why,
 };
 use milena_transaction::Idempotence;
 use milena_wire::{ApiKey, ErrorCode, ProduceRequest, Request as _, Uuid};
@@ -326,6 +327,10 @@ impl Sender {
             }
             match self.client.connection_to(node) {
                 Some(connection) => return Some(connection),
+                // A leader that the cluster's list of brokers lacks: it may be there next time.
+                None if self.client.cluster().broker(node).is_none() => {
+                    self.client.request_update(now, Why::NoLeader);
+                }
                 None => self.client.want(now, node),
             }
         }

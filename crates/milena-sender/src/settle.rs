@@ -1,5 +1,6 @@
 //! What answers, losses and time make of batches: done, again, cut, failed, or begun anew.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -221,6 +222,7 @@ impl Sender {
             failure.message = Some(code.message().into());
             return self.fail(slot, parcel, failure);
         }
+        self.fail_in_doubt_behind(slot, code);
         let delay = if parcel.attempts > 1 {
             self.back_off(parcel.attempts)
         } else {
@@ -231,6 +233,30 @@ impl Sender {
         };
         partition.back_off = Some(now + delay);
         partition.requeue(parcel);
+    }
+
+    /// The oldest batch cannot follow on what is in the log: what is in doubt behind it fails as
+    /// possibly written, so that the partition can begin anew.
+    ///
+    /// Sent again before the oldest it could be appended by a broker that knows nothing of the
+    /// producer, out of order; sent after it, it would wait for ever.
+    fn fail_in_doubt_behind(&mut self, slot: Slot, code: ErrorCode) {
+        let Some(partition) = self.board.get_mut(slot) else {
+            return;
+        };
+        if !partition.in_flight.is_empty() {
+            return;
+        }
+        let queue = std::mem::take(&mut partition.retries);
+        let (in_doubt, clean): (VecDeque<_>, VecDeque<_>) =
+            queue.into_iter().partition(|parcel| parcel.in_doubt);
+        partition.retries = clean;
+        for parcel in in_doubt {
+            let mut failure = failure(FailureReason::Refused, &parcel);
+            failure.code = Some(code.0);
+            failure.message = Some("an older batch cannot be appended any more".into());
+            self.fail(slot, parcel, failure);
+        }
     }
 
     /// The wait before a batch is sent again after `attempts`.

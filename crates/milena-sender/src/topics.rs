@@ -77,6 +77,14 @@ impl Sender {
         {
             self.client.request_update(now, Why::NoPartition);
         }
+        // As long as there is data for a partition whose leader, or whose leader's address, is
+        // not known, every answer leads to the next question; the client spaces them.
+        self.board.look_for_leaders();
+        for node in self.board.node_ids() {
+            if self.board.wants(node) && self.client.connection_to(node).is_none() {
+                self.board.ring(node);
+            }
+        }
     }
 
     fn learn_topic(&mut self, now: Instant, name: &Arc<str>) {
