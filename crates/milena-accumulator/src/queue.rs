@@ -4,10 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
-use milena_record::{
-    Codec, Sink, encode_record_from, encode_record_head, encode_record_tail, estimated_batch_size,
-    record_size_from,
-};
+use milena_record::{Codec, RecordHead, Sink, encode_record_tail, estimated_batch_size};
 
 use crate::batch::{Batch, Rest};
 use crate::bin::Bin;
@@ -97,10 +94,16 @@ impl Need {
 }
 
 impl Open {
+    /// The head that the record would have as the next one.
     #[inline(always)]
-    pub(crate) fn size_of(&self, record: &Prepared<'_>) -> usize {
+    pub(crate) fn head_of(&self, record: &Prepared<'_>) -> RecordHead {
         let delta = record.record.timestamp.wrapping_sub(self.base_timestamp);
-        record_size_from(self.records as i32, delta, record.parts)
+        RecordHead::new(self.records as i32, delta, record.parts)
+    }
+
+    /// Bytes that the record would take as the next one.
+    pub(crate) fn size_of(&self, record: &Prepared<'_>) -> usize {
+        self.head_of(record).record_size()
     }
 
     /// What the batch is expected to take, header included.
@@ -143,38 +146,19 @@ impl Open {
         self.max_timestamp = self.max_timestamp.max(timestamp);
     }
 
-    /// Writes a record for which the last chunk has space.
-    #[inline(always)]
-    pub(crate) fn write(&mut self, record: &Prepared<'_>) {
-        let delta = record.record.timestamp.wrapping_sub(self.base_timestamp);
-        encode_record_from(
-            &mut self.tail,
-            self.records as i32,
-            delta,
-            &record.record,
-            record.parts,
-        );
-    }
-
     /// Writes a record with the help of a stock that has what it [needs](Self::need).
     pub(crate) fn write_with(&mut self, record: &Prepared<'_>, stock: &mut Stock, pool: &Pool) {
-        let delta = record.record.timestamp.wrapping_sub(self.base_timestamp);
-        let index = self.records as i32;
-        let Some(value) = record.shared else {
-            let mut sink = Straddle {
-                open: self,
-                stock,
-                pool,
-            };
-            encode_record_from(&mut sink, index, delta, &record.record, record.parts);
-            return;
-        };
+        let head = self.head_of(record);
         let mut sink = Straddle {
             open: self,
             stock,
             pool,
         };
-        encode_record_head(&mut sink, index, delta, &record.record);
+        let Some(value) = record.shared else {
+            head.encode(&mut sink, &record.record);
+            return;
+        };
+        head.encode_before_value(&mut sink, &record.record);
         sink.stock.bytes -= value.len();
         sink.open.charged += value.len();
         sink.open.cuts.push(Cut {

@@ -12,12 +12,12 @@ pub trait Sink {
     /// Appends `bytes`.
     fn put(&mut self, bytes: &[u8]);
 
-    /// Appends the first `len` bytes of `bytes.to_le_bytes()`, at most all 16.
+    /// Appends the first `len` bytes of `bytes.to_le_bytes()`, at most all 8.
     ///
-    /// A sink with room for 16 may write them all and count `len`, straight from the registers they are in: several
+    /// A sink with room for 8 may write them all and count `len`, straight from the register they are in: several
     /// times cheaper than a call for a handful of bytes. What comes next is written over the rest.
     #[inline]
-    fn put_short(&mut self, bytes: u128, len: usize) {
+    fn put_short(&mut self, bytes: u64, len: usize) {
         self.put(&bytes.to_le_bytes()[..len]);
     }
 }
@@ -29,8 +29,8 @@ impl Sink for Vec<u8> {
     }
 
     #[inline]
-    fn put_short(&mut self, bytes: u128, len: usize) {
-        if self.capacity() - self.len() < 16 {
+    fn put_short(&mut self, bytes: u64, len: usize) {
+        if self.capacity() - self.len() < 8 {
             return put_near_end(self, bytes, len);
         }
         let end = self.len() + len;
@@ -42,7 +42,7 @@ impl Sink for Vec<u8> {
 /// Out of line, or the compiler makes one copy of variable size, through memory, out of both.
 #[cold]
 #[inline(never)]
-fn put_near_end(out: &mut Vec<u8>, bytes: u128, len: usize) {
+fn put_near_end(out: &mut Vec<u8>, bytes: u64, len: usize) {
     out.extend_from_slice(&bytes.to_le_bytes()[..len]);
 }
 
@@ -53,7 +53,7 @@ impl<S: Sink> Sink for &mut S {
     }
 
     #[inline]
-    fn put_short(&mut self, bytes: u128, len: usize) {
+    fn put_short(&mut self, bytes: u64, len: usize) {
         (**self).put_short(bytes, len);
     }
 }
@@ -189,7 +189,7 @@ pub fn parts_size(record: &RecordRef<'_>) -> usize {
     let headers = if record.headers.is_empty() {
         1
     } else {
-        headers_size(&record.headers)
+        headers_size(record.headers)
     };
     bytes_size(record.key) + bytes_size(record.value) + headers
 }
@@ -241,29 +241,7 @@ pub fn encode_record(
     timestamp_delta: i64,
     record: &RecordRef<'_>,
 ) {
-    encode_record_from(
-        out,
-        offset_delta,
-        timestamp_delta,
-        record,
-        parts_size(record),
-    );
-}
-
-/// [`encode_record`], with what [`parts_size`] said of this record.
-#[inline]
-pub fn encode_record_from(
-    out: &mut impl Sink,
-    offset_delta: i32,
-    timestamp_delta: i64,
-    record: &RecordRef<'_>,
-    parts: usize,
-) {
-    encode_head(out, offset_delta, timestamp_delta, record, parts);
-    if let Some(value) = record.value {
-        out.put(value);
-    }
-    encode_record_tail(out, record);
+    RecordHead::new(offset_delta, timestamp_delta, parts_size(record)).encode(out, record);
 }
 
 /// Appends what comes before the value: all lengths including the value's own, and the key.
@@ -277,13 +255,8 @@ pub fn encode_record_head(
     timestamp_delta: i64,
     record: &RecordRef<'_>,
 ) {
-    encode_head(
-        out,
-        offset_delta,
-        timestamp_delta,
-        record,
-        parts_size(record),
-    );
+    RecordHead::new(offset_delta, timestamp_delta, parts_size(record))
+        .encode_before_value(out, record);
 }
 
 /// Appends what comes after the value: the headers.
@@ -292,63 +265,122 @@ pub fn encode_record_tail(out: &mut impl Sink, record: &RecordRef<'_>) {
     if record.headers.is_empty() {
         out.put(&[0]);
     } else {
-        encode_headers(out, &record.headers);
+        encode_headers(out, record.headers);
     }
 }
 
-#[inline]
-fn encode_head(
-    out: &mut impl Sink,
-    offset_delta: i32,
-    timestamp_delta: i64,
-    record: &RecordRef<'_>,
-    parts: usize,
-) {
-    let body = body_size(offset_delta, timestamp_delta, parts);
-    if !Word::fits(body, timestamp_delta, offset_delta) {
-        return encode_long_head(out, offset_delta, timestamp_delta, record, body);
-    }
-    let first = Word::EMPTY.count(body).byte(0).long(timestamp_delta);
-    let second = Word::EMPTY.int(offset_delta).len_of(record.key);
-    match record.key {
-        Some(key) => {
-            put_words(out, first, second);
-            out.put(key);
-            put_words(out, Word::EMPTY.len_of(record.value), Word::EMPTY);
-        }
-        None => put_words(out, first, second.len_of(record.value)),
-    }
-}
-
-#[inline]
-fn put_words(out: &mut impl Sink, first: Word, second: Word) {
-    let (bytes, len) = first.join(second);
-    out.put_short(bytes, len);
-}
-
-/// A head with a number of more than three bytes in it: a record of a megabyte, or a quarter of an hour in one batch.
-#[inline(never)]
-fn encode_long_head(
-    out: &mut impl Sink,
-    offset_delta: i32,
-    timestamp_delta: i64,
-    record: &RecordRef<'_>,
+/// A record's place in its batch, encoded, and the size that it takes there.
+///
+/// Whoever has to know whether a record fits before it is written makes this once for both.
+///
+/// ```
+/// use milena_record::{RecordHead, RecordRef, encode_record, parts_size};
+///
+/// let record = RecordRef { value: Some(b"hello"), ..RecordRef::default() };
+/// let head = RecordHead::new(70, 12, parts_size(&record));
+/// let (mut body, mut same) = (Vec::new(), Vec::new());
+/// head.encode(&mut body, &record);
+/// encode_record(&mut same, 70, 12, &record);
+/// assert_eq!((body.len(), &body), (head.record_size(), &same));
+/// ```
+#[derive(Clone, Copy)]
+pub struct RecordHead {
+    /// Length, attributes, timestamp and offset; empty if one of the numbers is too long for it.
+    word: Word,
     body: usize,
-) {
-    // 5 length, 1 attributes, 10 timestamp, 5 offset, 5 key length, 5 value length.
-    let mut piece = Piece::<32>::new();
-    piece.count(body);
-    piece.byte(0);
-    piece.long(timestamp_delta);
-    piece.int(offset_delta);
-    piece.len_of(record.key);
-    if let Some(key) = record.key {
-        out.put(piece.as_slice());
-        out.put(key);
-        piece = Piece::new();
+    size: usize,
+    offset_delta: i32,
+    timestamp_delta: i64,
+}
+
+/// Attributes, timestamp and offset, if both numbers are short.
+const SHORT_PLACE: usize = 5;
+
+impl RecordHead {
+    /// At this place, for a record of which [`parts_size`] said `parts`.
+    #[inline(always)]
+    pub fn new(offset_delta: i32, timestamp_delta: i64, parts: usize) -> Self {
+        let (word, body, size) = if Word::fits(parts + SHORT_PLACE, timestamp_delta, offset_delta) {
+            let place = Word::EMPTY.byte(0).long(timestamp_delta).int(offset_delta);
+            let body = place.len() + parts;
+            let len = Word::count(body);
+            (len.then(place), body, len.len() + body)
+        } else {
+            let body = body_size(offset_delta, timestamp_delta, parts);
+            (Word::EMPTY, body, varint::size_of_len(body) + body)
+        };
+        Self {
+            word,
+            body,
+            size,
+            offset_delta,
+            timestamp_delta,
+        }
     }
-    piece.len_of(record.value);
-    out.put(piece.as_slice());
+
+    /// Bytes that the whole record takes.
+    #[inline(always)]
+    pub fn record_size(&self) -> usize {
+        self.size
+    }
+
+    /// Appends the record.
+    #[inline(always)]
+    pub fn encode(&self, out: &mut impl Sink, record: &RecordRef<'_>) {
+        self.encode_before_value(out, record);
+        if let Some(value) = record.value {
+            out.put(value);
+        }
+        encode_record_tail(out, record);
+    }
+
+    /// Appends what comes before the value: see [`encode_record_head`].
+    #[inline(always)]
+    pub fn encode_before_value(&self, out: &mut impl Sink, record: &RecordRef<'_>) {
+        if self.word.len() == 0 {
+            // Copies, so that what is short stays in registers.
+            return self.encode_long(out, *record);
+        }
+        match record.key {
+            Some(key) => {
+                put_word(out, self.word);
+                put_word(out, Word::count(key.len()));
+                out.put(key);
+            }
+            None => put_word(out, self.word.byte(NULL)),
+        }
+        match record.value {
+            Some(value) => put_word(out, Word::count(value.len())),
+            None => put_word(out, Word::EMPTY.byte(NULL)),
+        }
+    }
+
+    /// A head with a long number in it: a record of 8 KiB, the 8,192nd of its batch, or 8 seconds after the first.
+    #[inline(never)]
+    fn encode_long(self, out: &mut impl Sink, record: RecordRef<'_>) {
+        // 5 length, 1 attributes, 10 timestamp, 5 offset, 5 key length, 5 value length.
+        let mut piece = Piece::<32>::new();
+        piece.count(self.body);
+        piece.byte(0);
+        piece.long(self.timestamp_delta);
+        piece.int(self.offset_delta);
+        piece.len_of(record.key);
+        if let Some(key) = record.key {
+            out.put(piece.as_slice());
+            out.put(key);
+            piece = Piece::new();
+        }
+        piece.len_of(record.value);
+        out.put(piece.as_slice());
+    }
+}
+
+/// The length of what is null.
+const NULL: u8 = 1;
+
+#[inline(always)]
+fn put_word(out: &mut impl Sink, word: Word) {
+    out.put_short(word.bytes, word.len());
 }
 
 #[inline]
@@ -365,7 +397,7 @@ fn bytes_size(bytes: Option<&[u8]>) -> usize {
 }
 
 #[inline(never)]
-fn headers_size(headers: &HeadersRef<'_>) -> usize {
+fn headers_size(headers: HeadersRef<'_>) -> usize {
     let each = headers
         .iter()
         .map(|header| bytes_size(Some(header.key.as_bytes())) + bytes_size(header.value));
@@ -373,20 +405,27 @@ fn headers_size(headers: &HeadersRef<'_>) -> usize {
 }
 
 #[inline(never)]
-fn encode_headers(out: &mut impl Sink, headers: &HeadersRef<'_>) {
-    let mut piece = Piece::<16>::new();
-    piece.count(headers.len());
+fn encode_headers(out: &mut impl Sink, headers: HeadersRef<'_>) {
+    put_len(out, headers.len());
     for header in headers.iter() {
-        piece.len_of(Some(header.key.as_bytes()));
-        out.put(piece.as_slice());
+        put_len(out, header.key.len());
         out.put(header.key.as_bytes());
-        piece = Piece::new();
-        piece.len_of(header.value);
-        if let Some(value) = header.value {
-            out.put(piece.as_slice());
-            out.put(value);
-            piece = Piece::new();
+        match header.value {
+            Some(value) => {
+                put_len(out, value.len());
+                out.put(value);
+            }
+            None => put_word(out, Word::EMPTY.byte(NULL)),
         }
     }
+}
+
+#[inline(always)]
+fn put_len(out: &mut impl Sink, len: usize) {
+    if varint::is_short_len(len) {
+        return put_word(out, Word::count(len));
+    }
+    let mut piece = Piece::<8>::new();
+    piece.count(len);
     out.put(piece.as_slice());
 }

@@ -18,22 +18,11 @@ pub(crate) const fn size_of_len(len: usize) -> usize {
     size_unsigned((len as u64) << 1)
 }
 
-/// Values below this take at most three bytes: nearly all there are.
-const SHORT: u64 = 1 << 21;
-
 #[inline]
 const fn size_unsigned(value: u64) -> usize {
-    if value < SHORT {
-        return size_short(value) as usize;
-    }
     // The index of the highest bit, times 9/64, is its place in groups of seven: exact for all 64.
-    let highest = 63 - value.leading_zeros();
+    let highest = 63 - (value | 1).leading_zeros();
     ((highest * 9 + 73) / 64) as usize
-}
-
-#[inline]
-const fn size_short(value: u64) -> u32 {
-    1 + (value > 0x7f) as u32 + (value > 0x3fff) as u32
 }
 
 #[inline]
@@ -46,23 +35,38 @@ const fn zigzag_long(value: i64) -> u64 {
     ((value << 1) ^ (value >> 63)) as u64
 }
 
-/// Up to seven bytes of short numbers, encoded without a branch in a register.
+/// Values below this take at most two bytes: nearly all there are.
+const SHORT: u64 = 1 << 14;
+
+/// Whether a length takes at most two bytes.
+#[inline]
+pub(crate) const fn is_short_len(len: usize) -> bool {
+    (len as u64) < SHORT / 2
+}
+
+/// Up to eight bytes of short numbers, encoded without a branch in a register.
 ///
 /// Bytes written one by one and then copied as a whole stall the processor for longer than all the rest takes.
 #[derive(Clone, Copy)]
 pub(crate) struct Word {
-    bytes: u64,
+    pub(crate) bytes: u64,
     bits: u32,
 }
 
 impl Word {
     pub(crate) const EMPTY: Self = Self { bytes: 0, bits: 0 };
 
-    /// Whether these are all short; the lengths inside of a record of length `len` are short then too.
+    /// Whether numbers are all short: those given, and every length up to `len`.
     #[inline]
     pub(crate) const fn fits(len: usize, timestamp_delta: i64, offset_delta: i32) -> bool {
         let all = ((len as u64) << 1) | zigzag_long(timestamp_delta) | zigzag(offset_delta) as u64;
         all < SHORT
+    }
+
+    /// A short length alone.
+    #[inline]
+    pub(crate) const fn count(count: usize) -> Self {
+        Self::EMPTY.unsigned((count as u64) << 1)
     }
 
     #[inline]
@@ -81,43 +85,33 @@ impl Word {
     }
 
     #[inline]
-    pub(crate) const fn count(self, count: usize) -> Self {
-        self.unsigned((count as u64) << 1)
-    }
-
-    /// A length; `None` is -1.
-    #[inline]
-    pub(crate) const fn len_of(self, bytes: Option<&[u8]>) -> Self {
-        match bytes {
-            Some(bytes) => self.count(bytes.len()),
-            None => self.byte(1),
-        }
-    }
-
-    #[inline]
     const fn unsigned(self, value: u64) -> Self {
         debug_assert!(value < SHORT);
-        let groups = value & 0x7f | (value << 1) & 0x7f00 | (value << 2) & 0x7f_0000;
-        let more = ((value > 0x7f) as u64 * 0x80) | ((value > 0x3fff) as u64 * 0x8000);
-        self.push(groups | more, 8 * size_short(value))
+        let two = (value > 0x7f) as u32;
+        // Adding the upper seven bits to themselves moves them up by one, into the second byte.
+        let bytes = value + (value & 0x3f80) + ((two as u64) << 7);
+        self.push(bytes, 8 + 8 * two)
     }
 
     #[inline]
     const fn push(self, bytes: u64, bits: u32) -> Self {
-        debug_assert!(self.bits + bits < 64);
+        debug_assert!(self.bits + bits <= 64);
         Self {
             bytes: self.bytes | bytes << self.bits,
             bits: self.bits + bits,
         }
     }
 
-    /// These bytes, at least one, then those of `next`; and how many count.
+    /// These bytes, then those of `next`.
     #[inline]
-    pub(crate) fn join(self, next: Self) -> (u128, usize) {
-        let low = self.bytes | next.bytes << self.bits;
-        let high = next.bytes >> (64 - self.bits);
-        let bytes = u128::from(high) << 64 | u128::from(low);
-        (bytes, ((self.bits + next.bits) / 8) as usize)
+    pub(crate) const fn then(self, next: Self) -> Self {
+        self.push(next.bytes, next.bits)
+    }
+
+    /// How many bytes there are.
+    #[inline]
+    pub(crate) const fn len(self) -> usize {
+        (self.bits / 8) as usize
     }
 }
 

@@ -33,7 +33,7 @@ struct Supplies {
 /// A record as it came, with its timestamp.
 pub(super) struct Input<'a> {
     pub(super) target: Target,
-    pub(super) record: &'a Record<'a>,
+    pub(super) record: Record<'a>,
     pub(super) timestamp: i64,
 }
 
@@ -61,8 +61,9 @@ impl Accumulator {
         queue: &Queue,
         place: Place,
         generation: u32,
-        record: &Prepared<'_>,
+        record: Prepared<'_>,
     ) -> Memory {
+        let record = &record;
         let shared = record.shared.map_or(0, Bytes::len);
         let open = queue.open.as_ref();
         let open = open.filter(|open| !self.is_unfit(open, generation, record));
@@ -88,7 +89,7 @@ impl Accumulator {
         memory: Memory,
     ) -> Result<Placed, Refused> {
         let mut record = Prepared::EMPTY;
-        record.fill(input.record, input.timestamp, self.compressed);
+        record.fill(&input.record, input.timestamp, self.compressed);
         self.check_size(&record)?;
         let mut supplies = Supplies::default();
         match memory {

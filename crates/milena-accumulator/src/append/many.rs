@@ -47,7 +47,7 @@ impl Accumulator {
             };
             let input = Input {
                 target: next.target(),
-                record: &record,
+                record,
                 timestamp,
             };
             let memory = room.take().map_or(foreseen, Memory::Room);
@@ -102,7 +102,7 @@ impl Accumulator {
                     Some(_) => None,
                 };
                 let Some(open) = open else {
-                    break End::Stop(self.foresee(&queue, place, generation, &record));
+                    break End::Stop(self.foresee(&queue, place, generation, record));
                 };
                 if let Some(deliveries) = deliveries {
                     deliveries.push(&open.outcome, open.records - 1, record.about());

@@ -71,10 +71,10 @@ impl Accumulator {
         want: Want<'_>,
         room: Option<Room>,
     ) -> Result<Placed, Refused> {
-        // The long way prepares the record anew, so that here it stays in registers.
+        // The long way gets copies and prepares the record anew, so that here it stays in registers.
         let input = || Input {
             target,
-            record,
+            record: *record,
             timestamp,
         };
         if let Some(room) = room {
@@ -100,7 +100,7 @@ impl Accumulator {
                             partition: place.index,
                         });
                     }
-                    let memory = self.foresee(&queue, place, generation, &prepared);
+                    let memory = self.foresee(&queue, place, generation, prepared);
                     drop(queue);
                     return self.append_long(clock, topic, input(), want, memory);
                 }
@@ -163,11 +163,12 @@ impl Accumulator {
     ) -> Option<&'q mut Open> {
         let Queue { open, sticky, .. } = queue;
         let open = open.as_mut()?;
-        let size = open.size_of(record);
+        let head = open.head_of(record);
+        let size = head.record_size();
         if size > open.space() || !open.fits(size, &self.limits) || open.generation != generation {
             return None;
         }
-        open.write(record);
+        head.encode(&mut open.tail, &record.record);
         let grown = self.count(open, size, record);
         if place.sticky {
             *sticky += grown;

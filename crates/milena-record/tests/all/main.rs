@@ -1,5 +1,6 @@
 //! Everything that needs no Java.
 
+mod boundaries;
 mod bytes;
 mod codecs;
 mod common;
