@@ -1,6 +1,7 @@
 //! Compressing the body of a batch in one shot, with contexts that are kept between batches.
 
 use std::fmt;
+use std::mem;
 
 use thiserror::Error;
 
@@ -8,11 +9,15 @@ use super::{Codec, Compression};
 
 /// Compresses bodies. Keeps the codecs' contexts and buffers between batches: belongs to one worker.
 ///
-/// A context is made when its codec is first used: about 270 KiB for gzip, 20 KiB for lz4, 40 KiB for snappy, 1.3 MiB
-/// and more for zstd, depending on its level.
+/// A context is made when its codec is first used: about 270 KiB for gzip, 32 KiB for lz4 and snappy, 1.3 MiB and more
+/// for zstd, depending on its level. The buffers are as large as a body before compression, and at most 1 MiB each.
 #[derive(Default)]
 pub struct Compressor {
+    /// The body in one piece.
     gathered: Vec<u8>,
+    /// What codecs write to: room for the worst case, of which a batch uses a part. All of it is initialised, so that
+    /// none of it has to be cleared.
+    room: Vec<u8>,
     #[cfg(feature = "gzip")]
     gzip: Option<super::gzip::Context>,
     #[cfg(feature = "snappy")]
@@ -23,7 +28,7 @@ pub struct Compressor {
     zstd: Option<super::zstd::Context>,
 }
 
-/// The buffer for bodies in several pieces is given back when it has grown beyond this.
+/// Buffers are given back when they have grown beyond this.
 const KEEP: usize = 1 << 20;
 
 impl Compressor {
@@ -34,8 +39,7 @@ impl Compressor {
 
     /// Compresses a body, given in any number of pieces, and leaves the result in `out`, whose old content goes.
     ///
-    /// The capacity of `out` grows to the worst case: use one buffer again and again, and copy the result out of it
-    /// at its size.
+    /// An `out` that is too small grows to the size of the result, and no further.
     ///
     /// # Errors
     ///
@@ -53,20 +57,35 @@ impl Compressor {
             return Ok(());
         }
 
-        let mut gathered = std::mem::take(&mut self.gathered);
-        let result = self.compress_one(compression, gather(body, &mut gathered), out);
+        let mut gathered = mem::take(&mut self.gathered);
+        let mut room = mem::take(&mut self.room);
+        let body = gather(body, &mut gathered);
+        let worst = bound(compression.codec(), body.len());
+        if room.len() < worst {
+            // Fresh zeros cost nothing before they are touched; growing would copy what nobody reads.
+            room = vec![0; worst];
+        }
+        let result = self.compress_one(compression, body, &mut room);
+        if let Ok(len) = result {
+            out.reserve_exact(len);
+            out.extend_from_slice(&room[..len]);
+        }
         if gathered.capacity() <= KEEP {
             self.gathered = gathered;
         }
-        result
+        if room.len() <= KEEP {
+            self.room = room;
+        }
+        result.map(drop)
     }
 
+    /// Compresses a body into the front of `out`, which has room for the worst case; how much of it was needed.
     fn compress_one(
         &mut self,
         compression: Compression,
         body: &[u8],
-        out: &mut Vec<u8>,
-    ) -> Result<(), CompressError> {
+        out: &mut [u8],
+    ) -> Result<usize, CompressError> {
         match compression.codec() {
             #[cfg(feature = "gzip")]
             Codec::Gzip => super::gzip::compress(&mut self.gzip, compression.level(), body, out),
@@ -77,11 +96,23 @@ impl Compressor {
             #[cfg(feature = "zstd")]
             Codec::Zstd => super::zstd::compress(&mut self.zstd, compression.level(), body, out),
             // A `Compression` of a codec that is not built cannot be made.
-            _ => {
-                out.extend_from_slice(body);
-                Ok(())
-            }
+            codec => Err(failed(codec, "it is not built")),
         }
+    }
+}
+
+/// The most that a body of `len` bytes can become.
+fn bound(codec: Codec, len: usize) -> usize {
+    match codec {
+        #[cfg(feature = "gzip")]
+        Codec::Gzip => super::gzip::bound(len),
+        #[cfg(feature = "snappy")]
+        Codec::Snappy => super::snappy::bound(len),
+        #[cfg(feature = "lz4")]
+        Codec::Lz4 => super::lz4::bound(len),
+        #[cfg(feature = "zstd")]
+        Codec::Zstd => super::zstd::bound(len),
+        _ => len,
     }
 }
 
@@ -120,12 +151,6 @@ pub struct CompressError {
     pub why: String,
 }
 
-#[cfg(any(
-    feature = "gzip",
-    feature = "snappy",
-    feature = "lz4",
-    feature = "zstd"
-))]
 pub(super) fn failed(codec: Codec, why: impl fmt::Display) -> CompressError {
     CompressError {
         codec,

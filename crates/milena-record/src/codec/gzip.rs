@@ -20,8 +20,8 @@ pub(super) fn compress(
     context: &mut Option<Context>,
     level: Option<i32>,
     body: &[u8],
-    out: &mut Vec<u8>,
-) -> Result<(), CompressError> {
+    out: &mut [u8],
+) -> Result<usize, CompressError> {
     // -1 means the default too.
     let level = level.and_then(|level| u32::try_from(level).ok());
     let level = level.unwrap_or(DEFAULT_LEVEL);
@@ -36,24 +36,18 @@ pub(super) fn compress(
         }
     };
 
-    out.reserve(bound(body.len()));
-    let mut input = body;
-    loop {
-        let before = stream.total_in();
-        let status = stream
-            .compress_vec(input, out, FlushCompress::Finish)
-            .map_err(|error| failed(Codec::Gzip, error))?;
-        if status == Status::StreamEnd {
-            return Ok(());
-        }
-        input = &input[(stream.total_in() - before) as usize..];
-        out.reserve(body.len() / 8 + 64);
+    let status = stream
+        .compress(body, out, FlushCompress::Finish)
+        .map_err(|error| failed(Codec::Gzip, error))?;
+    match status {
+        Status::StreamEnd => Ok(stream.total_out() as usize),
+        _ => Err(failed(Codec::Gzip, "it grows beyond its bound")),
     }
 }
 
-/// What stored blocks and the frame add at most, so that one call does it.
-const fn bound(len: usize) -> usize {
-    len + len / 1000 + 64
+/// Level 1 writes 9 bits for a byte at worst; the frame and the heads of blocks come on top.
+pub(super) const fn bound(len: usize) -> usize {
+    len + len / 8 + len / 1000 + 64
 }
 
 pub(super) fn decompress(body: &[u8], limit: usize) -> Result<Vec<u8>, DecompressError> {

@@ -28,31 +28,34 @@ const BLOCK: usize = 64 * 1024;
 /// The bit in a block's length that says it is stored as it is.
 const STORED: u32 = 1 << 31;
 
+pub(super) fn bound(len: usize) -> usize {
+    let per_block = 4 + get_maximum_output_size(BLOCK.min(len));
+    HEADER.len() + len.div_ceil(BLOCK) * per_block + 4
+}
+
 pub(super) fn compress(
     context: &mut Option<Context>,
     body: &[u8],
-    out: &mut Vec<u8>,
-) -> Result<(), CompressError> {
+    out: &mut [u8],
+) -> Result<usize, CompressError> {
     let Context(table) = context.get_or_insert_with(|| Context(CompressTable::large()));
-    let per_block = 4 + get_maximum_output_size(BLOCK.min(body.len()));
-    out.reserve(HEADER.len() + body.len().div_ceil(BLOCK) * per_block + 4);
-    out.extend_from_slice(&HEADER);
+    out[..HEADER.len()].copy_from_slice(&HEADER);
+    let mut at = HEADER.len();
     for block in body.chunks(BLOCK) {
-        let at = out.len();
-        out.resize(at + 4 + get_maximum_output_size(block.len()), 0);
-        let len = compress_into_with_table(block, &mut out[at + 4..], table)
+        let (prefix, out) = out[at..].split_at_mut(4);
+        let len = compress_into_with_table(block, out, table)
             .map_err(|error| failed(Codec::Lz4, error))?;
-        let (len, prefix) = if len < block.len() {
-            (len, len as u32)
+        let (len, flag) = if len < block.len() {
+            (len, 0)
         } else {
-            out[at + 4..at + 4 + block.len()].copy_from_slice(block);
-            (block.len(), block.len() as u32 | STORED)
+            out[..block.len()].copy_from_slice(block);
+            (block.len(), STORED)
         };
-        out[at..at + 4].copy_from_slice(&prefix.to_le_bytes());
-        out.truncate(at + 4 + len);
+        prefix.copy_from_slice(&(len as u32 | flag).to_le_bytes());
+        at += 4 + len;
     }
-    out.extend_from_slice(&[0; 4]);
-    Ok(())
+    out[at..at + 4].fill(0);
+    Ok(at + 4)
 }
 
 pub(super) fn decompress(body: &[u8], limit: usize) -> Result<Vec<u8>, DecompressError> {

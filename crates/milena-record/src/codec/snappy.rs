@@ -17,25 +17,27 @@ const HEADER: [u8; 16] = *b"\x82SNAPPY\0\0\0\0\x01\0\0\0\x01";
 /// writes half of it, which costs one per cent.
 const CHUNK: usize = 64 * 1024;
 
+pub(super) fn bound(len: usize) -> usize {
+    HEADER.len() + len.div_ceil(CHUNK) * (4 + max_compress_len(CHUNK.min(len)))
+}
+
 pub(super) fn compress(
     context: &mut Option<Context>,
     body: &[u8],
-    out: &mut Vec<u8>,
-) -> Result<(), CompressError> {
+    out: &mut [u8],
+) -> Result<usize, CompressError> {
     let Context(encoder) = context.get_or_insert_with(|| Context(Encoder::new()));
-    let per_chunk = 4 + max_compress_len(CHUNK);
-    out.reserve(HEADER.len() + body.len().div_ceil(CHUNK) * per_chunk);
-    out.extend_from_slice(&HEADER);
+    out[..HEADER.len()].copy_from_slice(&HEADER);
+    let mut at = HEADER.len();
     for chunk in body.chunks(CHUNK) {
-        let at = out.len();
-        out.resize(at + 4 + max_compress_len(chunk.len()), 0);
+        let (prefix, out) = out[at..].split_at_mut(4);
         let len = encoder
-            .compress(chunk, &mut out[at + 4..])
+            .compress(chunk, out)
             .map_err(|error| failed(Codec::Snappy, error))?;
-        out[at..at + 4].copy_from_slice(&(len as u32).to_be_bytes());
-        out.truncate(at + 4 + len);
+        prefix.copy_from_slice(&(len as u32).to_be_bytes());
+        at += 4 + len;
     }
-    Ok(())
+    Ok(at)
 }
 
 pub(super) fn decompress(body: &[u8], limit: usize) -> Result<Vec<u8>, DecompressError> {

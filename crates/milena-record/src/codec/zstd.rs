@@ -13,12 +13,16 @@ pub(super) struct Context {
 
 const DEFAULT_LEVEL: i32 = 3;
 
+pub(super) fn bound(len: usize) -> usize {
+    zstd::zstd_safe::compress_bound(len)
+}
+
 pub(super) fn compress(
     context: &mut Option<Context>,
     level: Option<i32>,
     body: &[u8],
-    out: &mut Vec<u8>,
-) -> Result<(), CompressError> {
+    out: &mut [u8],
+) -> Result<usize, CompressError> {
     let level = level.unwrap_or(DEFAULT_LEVEL);
     let failed = |error| failed(Codec::Zstd, error);
     let context = match context {
@@ -35,12 +39,10 @@ pub(super) fn compress(
             .map_err(failed)?;
         context.level = level;
     }
-    out.reserve(zstd::zstd_safe::compress_bound(body.len()));
     context
         .compressor
         .compress_to_buffer(body, out)
-        .map_err(failed)?;
-    Ok(())
+        .map_err(failed)
 }
 
 pub(super) fn decompress(body: &[u8], limit: usize) -> Result<Vec<u8>, DecompressError> {
