@@ -1,6 +1,7 @@
 //! Zstd, RFC 8878, by its C library.
 
 use zstd::bulk::{Compressor, Decompressor};
+use zstd::zstd_safe::CParameter;
 
 use super::compressor::{CompressError, failed};
 use super::{Codec, malformed};
@@ -8,10 +9,26 @@ use crate::DecompressError;
 
 pub(super) struct Context {
     level: i32,
+    min_match: u32,
     compressor: Compressor<'static>,
 }
 
 const DEFAULT_LEVEL: i32 = 3;
+
+/// What leaves a parameter to the library.
+const BY_LEVEL: u32 = 0;
+
+/// The shortest match to look for.
+///
+/// At its default level the library looks for 5 bytes in 16 to 128 KiB and again beyond 256 KiB, but for 4 between,
+/// where most batches are that become 64 KiB. With 5, JSON and logs come out 3 to 4 % smaller there, source code and
+/// programs 1 to 2 % larger, and all of them sooner.
+const fn min_match(level: i32, len: usize) -> u32 {
+    match (level, len >> 10) {
+        (DEFAULT_LEVEL, 128..=256) => 5,
+        _ => BY_LEVEL,
+    }
+}
 
 pub(super) fn bound(len: usize) -> usize {
     zstd::zstd_safe::compress_bound(len)
@@ -29,6 +46,7 @@ pub(super) fn compress(
         Some(context) => context,
         None => context.insert(Context {
             level,
+            min_match: BY_LEVEL,
             compressor: Compressor::new(level).map_err(failed)?,
         }),
     };
@@ -38,6 +56,14 @@ pub(super) fn compress(
             .set_compression_level(level)
             .map_err(failed)?;
         context.level = level;
+    }
+    let min_match = min_match(level, body.len());
+    if context.min_match != min_match {
+        context
+            .compressor
+            .set_parameter(CParameter::MinMatch(min_match))
+            .map_err(failed)?;
+        context.min_match = min_match;
     }
     context
         .compressor

@@ -64,6 +64,31 @@ fn all_sizes_come_back_with_one_compressor() {
 }
 
 #[test]
+fn repetitions_of_all_lengths_and_distances_come_back() {
+    let mut rng = Rng(11);
+    let mut compressor = Compressor::new();
+    let mut out = Vec::new();
+    for round in 0..600 {
+        let letters = 1 + rng.below(1 << (round % 8));
+        let len = rng.below([40, 300, 3000][round % 3]);
+        let mut body: Vec<u8> = (0..len).map(|_| rng.below(letters) as u8).collect();
+        for _ in 0..rng.below(20) {
+            let from = rng.below(body.len() as u64 + 1) as usize;
+            let len = rng.below((body.len() - from) as u64 + 1) as usize;
+            body.extend_from_within(from..from + len);
+            body.truncate(150_000);
+        }
+        for compression in built() {
+            compressor
+                .compress(compression, [&body[..]], &mut out)
+                .expect("memory suffices");
+            let back = decompress(compression.codec(), &out, body.len());
+            assert!(back.as_ref() == Ok(&body), "{compression} {round}");
+        }
+    }
+}
+
+#[test]
 fn every_level_comes_back() {
     let body = log(50_000);
     let levels = [-1, 1, 2, 3, 4, 5, 6, 7, 8, 9]
