@@ -82,6 +82,11 @@ pub const LAYERS: &[Layer] = &[
         unit: "record",
         make: pipeline_wide,
     },
+    Layer {
+        name: "pipeline-single",
+        unit: "batch of one record",
+        make: pipeline_single,
+    },
 ];
 
 /// Time that stands still.
@@ -109,9 +114,9 @@ impl Wake for Awake {
 pub const LINGER: Duration = Duration::from_secs(3600);
 
 /// An accumulator without topics.
-pub fn empty() -> Arc<Accumulator> {
+pub fn empty(linger: Duration) -> Arc<Accumulator> {
     let config = Config {
-        linger: LINGER,
+        linger,
         ..Config::default()
     };
     let accumulator = Accumulator::new(config, 7);
@@ -121,7 +126,7 @@ pub fn empty() -> Arc<Accumulator> {
 
 /// An accumulator with one topic `t`.
 fn accumulator(partitions: usize) -> (Arc<Accumulator>, Arc<Topic>) {
-    let accumulator = empty();
+    let accumulator = empty(LINGER);
     let mut bin = Bin::new();
     accumulator.put_topic("t", [1; 16], &vec![Some(1); partitions], &mut bin);
     let topic = accumulator.topic("t").expect("it was put there");
@@ -304,13 +309,19 @@ fn decode() -> Box<dyn FnMut(u64)> {
 }
 
 fn pipeline() -> Box<dyn FnMut(u64)> {
-    let mut pipeline = Pipeline::new(6, 6);
+    let mut pipeline = Pipeline::new(6, 6, LINGER);
     Box::new(move |count| pipeline.send(count))
 }
 
 fn pipeline_wide() -> Box<dyn FnMut(u64)> {
-    let mut pipeline = Pipeline::new(10_000, 6);
+    let mut pipeline = Pipeline::new(10_000, 6, LINGER);
     Box::new(move |count| pipeline.send(count))
+}
+
+fn pipeline_single() -> Box<dyn FnMut(u64)> {
+    let linger = Duration::from_millis(5);
+    let mut pipeline = Pipeline::new(2000, 2000, linger);
+    Box::new(move |count| pipeline.scatter(count, linger))
 }
 
 /// Nanoseconds that a codec itself takes for one record of `size` bytes out of `values`, one shot a batch.

@@ -19,7 +19,7 @@ use milena_wire::api::produce::{
 };
 use milena_wire::{ApiKey, Decode, RequestHeader, encode_response, peek_request};
 
-use crate::layers::{LINGER, Still, empty};
+use crate::layers::{Still, empty};
 
 /// A producer and what it talks to, in one thread.
 pub struct Pipeline {
@@ -43,9 +43,9 @@ struct Wires {
 
 impl Pipeline {
     /// One with a topic of so many partitions, of which the first `used` get records.
-    pub fn new(partitions: usize, used: i32) -> Self {
+    pub fn new(partitions: usize, used: i32, linger: Duration) -> Self {
         let now = Instant::now();
-        let accumulator = empty();
+        let accumulator = empty(linger);
         let mut cluster = Cluster::new(ClusterConfig {
             host: "127.0.0.1".to_owned(),
             port: 9092,
@@ -56,7 +56,7 @@ impl Pipeline {
             .create_topic("t", partitions)
             .expect("it does not exist yet");
         let config = Config {
-            linger: LINGER,
+            linger,
             client: client::Config::new(vec![Address::new("127.0.0.1", 9092)]),
             ..Config::default()
         };
@@ -89,27 +89,43 @@ impl Pipeline {
     /// Sends so many records; what does not fill a batch stays.
     pub fn send(&mut self, count: u64) {
         for number in 0..count {
-            let record = Record {
-                value: Value::Borrowed(&self.value),
-                ..Record::default()
-            };
             // One batch after the other, as an unkeyed record is placed.
-            let partition = (number / 128 % self.used as u64) as i32;
-            let target = Target::Partition(partition);
-            let appended = self.accumulator.append(
-                &self.clock,
-                &self.topic,
-                target,
-                &record,
-                Want::Nothing,
-                None,
-            );
-            appended.expect("there is room");
+            self.append((number / 128 % self.used as u64) as i32);
             if number % 1024 == 1023 {
                 self.wires.drive();
             }
         }
         self.wires.drive();
+    }
+
+    /// Sends so many records, each to another partition than those before, a hundred for each time that `linger`
+    /// ends: every record is a batch of its own.
+    pub fn scatter(&mut self, count: u64, linger: Duration) {
+        for number in 0..count {
+            self.append((number % self.used as u64) as i32);
+            if number % 100 == 99 {
+                self.wires.drive();
+                self.wires.now += linger;
+                self.clock.0 = self.wires.now;
+                self.wires.drive();
+            }
+        }
+    }
+
+    fn append(&self, partition: i32) {
+        let record = Record {
+            value: Value::Borrowed(&self.value),
+            ..Record::default()
+        };
+        let appended = self.accumulator.append(
+            &self.clock,
+            &self.topic,
+            Target::Partition(partition),
+            &record,
+            Want::Nothing,
+            None,
+        );
+        appended.expect("there is room");
     }
 }
 
