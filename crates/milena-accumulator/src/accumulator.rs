@@ -10,7 +10,7 @@ use crate::batch::{Batch, Rest, Taken};
 use crate::bin::Bin;
 use crate::clock::{Urgency, Wake};
 use crate::config::{Config, chunk_size};
-use crate::failure::{BatchFailure, FailureReason, Fate};
+use crate::failure::{BatchFailure, BrokerError, FailureReason, Fate};
 use crate::flush::{Flush, Flushes};
 use crate::gate::{CloseReason, Gate};
 use crate::inbox::{Inbox, News};
@@ -331,9 +331,9 @@ impl Accumulator {
         self.registry.fail(name, error, bin);
     }
 
-    /// Notes the error code that keeps a topic from being known, for those whose time runs out.
-    pub fn note_topic_error(&self, name: &str, code: i16) {
-        self.registry.note_error(name, code);
+    /// Notes what keeps a topic from being known, for those who wait now and whose time runs out.
+    pub fn note_topic_error(&self, name: &str, error: BrokerError) {
+        self.registry.note_error(name, error);
     }
 
     /// The earliest deadline of anybody who waits.

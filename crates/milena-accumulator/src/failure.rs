@@ -58,6 +58,24 @@ impl FailureReason {
     }
 }
 
+/// What a broker answered. Nothing here knows Kafka's codes: whoever reads answers gives the name along.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BrokerError {
+    /// The error code.
+    pub code: i16,
+    /// Kafka's name for it, if it is known.
+    pub name: Option<&'static str>,
+}
+
+impl fmt::Display for BrokerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.name {
+            Some(name) => f.write_str(name),
+            None => write!(f, "error {}", self.code),
+        }
+    }
+}
+
 /// What the broker said of one record of a refused batch (KIP-467).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordFailure {
@@ -74,8 +92,8 @@ pub struct BatchFailure {
     pub reason: FailureReason,
     /// Whether its records can be in the log.
     pub fate: Fate,
-    /// The broker's error code, if a broker spoke.
-    pub code: Option<i16>,
+    /// The broker's error, if a broker spoke.
+    pub error: Option<BrokerError>,
     /// The broker's words, or more about the cause.
     pub message: Option<Box<str>>,
     /// Records that the broker named, by ascending index. If there are any, the others failed only with them.
@@ -83,21 +101,21 @@ pub struct BatchFailure {
 }
 
 impl BatchFailure {
-    /// A failure without a broker's code.
+    /// A failure without a broker's error.
     pub fn new(reason: FailureReason, fate: Fate) -> Self {
         Self {
             reason,
             fate,
-            code: None,
+            error: None,
             message: None,
             records: Vec::new(),
         }
     }
 
     /// A broker's refusal: surely not written.
-    pub fn refused(reason: FailureReason, code: i16, message: Option<&str>) -> Self {
+    pub fn refused(reason: FailureReason, error: BrokerError, message: Option<&str>) -> Self {
         Self {
-            code: Some(code),
+            error: Some(error),
             message: message.map(Box::from),
             ..Self::new(reason, Fate::NotWritten)
         }
@@ -146,7 +164,7 @@ impl DeliveryError {
 
     /// The broker's error code for the batch, if a broker spoke.
     pub fn code(&self) -> Option<i16> {
-        self.failure.code
+        self.failure.error.map(|error| error.code)
     }
 
     /// The broker's words for this record, else for its batch.
@@ -178,8 +196,8 @@ impl fmt::Display for DeliveryError {
             topic, partition, ..
         } = self;
         write!(f, "{topic}-{partition}: {}", self.reason().text())?;
-        if let Some(code) = self.code() {
-            write!(f, " (error {code})")?;
+        if let Some(error) = self.failure.error {
+            write!(f, " ({error})")?;
         }
         if let Some(message) = self.message() {
             write!(f, ": {message}")?;
@@ -204,7 +222,11 @@ mod tests {
     use super::*;
 
     fn error(records: &[(u32, Option<&str>)], index: u32) -> DeliveryError {
-        let mut failure = BatchFailure::refused(FailureReason::Refused, 87, Some("batch"));
+        let error = BrokerError {
+            code: 87,
+            name: Some("INVALID_RECORD"),
+        };
+        let mut failure = BatchFailure::refused(FailureReason::Refused, error, Some("batch"));
         failure.records = records
             .iter()
             .map(|&(index, message)| RecordFailure {
@@ -229,7 +251,16 @@ mod tests {
     fn the_text_says_where_why_and_whether_it_is_written() {
         assert_eq!(
             error(&[], 0).to_string(),
-            "t-3: refused by the broker (error 87): batch (not written)"
+            "t-3: refused by the broker (INVALID_RECORD): batch (not written)"
         );
+    }
+
+    #[test]
+    fn an_error_without_a_name_is_told_by_its_number() {
+        let error = BrokerError {
+            code: 999,
+            name: None,
+        };
+        assert_eq!(error.to_string(), "error 999");
     }
 }

@@ -113,7 +113,7 @@ pub use body::{Body, Segments};
 pub use clock::{Clock, Urgency, Wake};
 pub use config::Config;
 pub use delivery::{Deliveries, Delivery, RecordMetadata};
-pub use failure::{BatchFailure, DeliveryError, FailureReason, Fate, RecordFailure};
+pub use failure::{BatchFailure, BrokerError, DeliveryError, FailureReason, Fate, RecordFailure};
 pub use flush::Flush;
 pub use gate::CloseReason;
 pub use inbox::{News, What};

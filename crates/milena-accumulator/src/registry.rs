@@ -12,6 +12,7 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
 use crate::bin::Bin;
+use crate::failure::BrokerError;
 use crate::gate::CloseReason;
 use crate::topic::{Slot, Topic};
 
@@ -26,8 +27,8 @@ pub enum TopicError {
         topic: Arc<str>,
         /// The partition that was waited for, if one was.
         partition: Option<i32>,
-        /// What brokers last said of the topic: an error code.
-        cause: Option<i16>,
+        /// What brokers last said of the topic.
+        cause: Option<BrokerError>,
     },
     /// Its name is not one that Kafka allows.
     #[error("the topic name {topic:?} is not valid")]
@@ -42,27 +43,27 @@ pub enum TopicError {
         topic: Arc<str>,
     },
     /// The brokers refused to describe it.
-    #[error("the brokers refuse the topic {topic} (error {code})")]
+    #[error("the brokers refuse the topic {topic} ({error})")]
     Refused {
         /// The topic.
         topic: Arc<str>,
-        /// Their error code.
-        code: i16,
+        /// Their answer.
+        error: BrokerError,
     },
     /// The producer was closed.
     #[error("the producer is closed ({0})")]
     Closed(CloseReason),
 }
 
-fn timed_out(topic: &str, partition: Option<i32>, cause: &Option<i16>) -> String {
+fn timed_out(topic: &str, partition: Option<i32>, cause: &Option<BrokerError>) -> String {
     let mut text = match partition {
         Some(partition) => {
             format!("the topic {topic} has no partition {partition}, waited for max.block.ms")
         }
         None => format!("the topic {topic} was not found within max.block.ms"),
     };
-    if let Some(code) = cause {
-        text.push_str(&format!(" (last error {code})"));
+    if let Some(error) = cause {
+        text.push_str(&format!(" (last answer: {error})"));
     }
     text
 }
@@ -98,7 +99,7 @@ struct Waiting {
 #[derive(Default)]
 struct Named {
     waiters: usize,
-    cause: Option<i16>,
+    cause: Option<BrokerError>,
 }
 
 struct Waiter {
@@ -241,9 +242,9 @@ impl Registry {
     }
 
     /// Remembers why a topic is not known yet, for those whose time runs out.
-    pub(crate) fn note_error(&self, name: &str, code: i16) {
+    pub(crate) fn note_error(&self, name: &str, error: BrokerError) {
         if let Some(named) = self.waiting().names.get_mut(name) {
-            named.cause = Some(code);
+            named.cause = Some(error);
         }
     }
 

@@ -9,8 +9,9 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use common::{Random, TestClock, done, poll, put, send, value, with_topic};
 use milena_accumulator::{
-    Accumulator, Batch, BatchFailure, Bin, Body, Callback, Config, Deliveries, Delivery,
-    FailureReason, Fate, Record, RecordFailure, Refused, Slot, Target, Topic, Verdict, Want,
+    Accumulator, Batch, BatchFailure, Bin, Body, BrokerError, Callback, Config, Deliveries,
+    Delivery, FailureReason, Fate, Record, RecordFailure, Refused, Slot, Target, Topic, Verdict,
+    Want,
 };
 
 /// Splits a batch by count, without looking at its bytes.
@@ -260,7 +261,11 @@ fn records_of_a_refused_batch_know_who_was_to_blame() {
     let mut deliveries: Vec<Delivery> = (0..3)
         .map(|_| send(&accumulator, &topic, &value(b"x")).unwrap())
         .collect();
-    let mut failure = BatchFailure::refused(FailureReason::InvalidRecord, 87, None);
+    let error = BrokerError {
+        code: 87,
+        name: None,
+    };
+    let mut failure = BatchFailure::refused(FailureReason::InvalidRecord, error, None);
     failure.records.push(RecordFailure {
         index: 1,
         message: Some("no key".into()),

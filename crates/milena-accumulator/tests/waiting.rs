@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use common::{TestClock, done, later, poll, put, value, values, with_topic};
 use milena_accumulator::{
-    Accumulator, Bin, CloseReason, Config, Refused, RoomError, Target, Topic, TopicError, WaitRoom,
-    Want,
+    Accumulator, Bin, BrokerError, CloseReason, Config, Refused, RoomError, Target, Topic,
+    TopicError, WaitRoom, Want,
 };
 
 const CHUNK: usize = 2048;
@@ -167,12 +167,16 @@ fn deadlines_are_fired_by_the_driver() {
     ));
     let mut bin = Bin::new();
     assert_eq!(accumulator.next_deadline(), Some(at(10)));
-    accumulator.note_topic_error("other", 3);
+    let unknown = BrokerError {
+        code: 3,
+        name: Some("UNKNOWN_TOPIC_OR_PARTITION"),
+    };
+    accumulator.note_topic_error("other", unknown);
     accumulator.fire_deadlines(at(10), &mut bin);
     let Poll::Ready(Err(error)) = poll(&mut topic_wait) else {
         panic!("its time is over");
     };
-    let text = "the topic other was not found within max.block.ms (last error 3)";
+    let text = "the topic other was not found within max.block.ms (last answer: UNKNOWN_TOPIC_OR_PARTITION)";
     assert_eq!(error.to_string(), text);
     assert_eq!(accumulator.next_deadline(), Some(at(20)));
     // A chunk comes back; it is not enough for the first, who then gives up.

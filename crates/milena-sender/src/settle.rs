@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use milena_accumulator::{
-    BatchFailure, FailureReason, Fate, RecordFailure, Slot, Verdict as Ending,
+    BatchFailure, BrokerError, FailureReason, Fate, RecordFailure, Slot, Verdict as Ending,
 };
 use milena_client::{Backoff, ConnectionId, Endpoint, LeaderHint, LostReason, NodeId, Why};
 use milena_wire::api::produce::{LeaderIdAndEpoch, NodeEndpoint, PartitionProduceResponse};
@@ -187,7 +187,7 @@ impl Sender {
         }
         if parcel.attempts > self.config.retries {
             let mut failure = failure(FailureReason::RetriesExhausted, &parcel);
-            failure.code = Some(code.0);
+            failure.error = Some(broker_error(code));
             failure.message = Some(message.unwrap_or_else(|| code.message()).into());
             return self.fail(slot, parcel, failure);
         }
@@ -218,7 +218,7 @@ impl Sender {
         }
         if parcel.in_doubt || parcel.given_up {
             let mut failure = failure(FailureReason::Refused, &parcel);
-            failure.code = Some(code.0);
+            failure.error = Some(broker_error(code));
             failure.message = Some(code.message().into());
             return self.fail(slot, parcel, failure);
         }
@@ -253,7 +253,7 @@ impl Sender {
         partition.retries = clean;
         for parcel in in_doubt {
             let mut failure = failure(FailureReason::Refused, &parcel);
-            failure.code = Some(code.0);
+            failure.error = Some(broker_error(code));
             failure.message = Some("an older batch cannot be appended any more".into());
             self.fail(slot, parcel, failure);
         }
@@ -304,7 +304,7 @@ impl Sender {
             _ => FailureReason::Refused,
         };
         let mut failure = failure(reason, &parcel);
-        failure.code = Some(code.0);
+        failure.error = Some(broker_error(code));
         failure.message = Some(
             answer
                 .error_message
@@ -318,7 +318,7 @@ impl Sender {
     /// The batch was not acknowledged in time.
     pub(crate) fn expired(&mut self, slot: Slot, parcel: Parcel, code: Option<ErrorCode>) {
         let mut failure = failure(FailureReason::Expired, &parcel);
-        failure.code = code.map(|code| code.0);
+        failure.error = code.map(broker_error);
         failure.message = self.why_late(slot, code).map(String::into_boxed_str);
         self.fail(slot, parcel, failure);
     }
@@ -424,6 +424,14 @@ pub(crate) fn failure(reason: FailureReason, parcel: &Parcel) -> BatchFailure {
         Fate::NotWritten
     };
     BatchFailure::new(reason, fate)
+}
+
+/// A code with its name, for those who have no table of codes.
+pub(crate) fn broker_error(code: ErrorCode) -> BrokerError {
+    BrokerError {
+        code: code.0,
+        name: code.name(),
+    }
 }
 
 /// The records that the broker named, ascending (KIP-467).

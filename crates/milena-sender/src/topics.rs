@@ -9,6 +9,7 @@ use milena_wire::{ErrorCode, Uuid};
 
 use crate::partition::Partition;
 use crate::sender::{Sender, TopicState};
+use crate::settle::broker_error;
 
 /// How often metadata is told that a topic is still written to; well below the shortest
 /// `metadata.max.idle.ms`.
@@ -21,13 +22,13 @@ impl Sender {
         self.accumulator.drain_wanted_topics(&mut wanted);
         for name in wanted {
             self.client.track_topic(now, &name);
-            if self
-                .client
-                .cluster()
-                .topic(&name)
-                .is_some_and(|topic| !topic.partitions.is_empty())
-            {
-                // What is waited for is a partition, which may have been added since the last answer.
+            if let Some(heard) = self.client.cluster().topic(&name) {
+                // The last answer had an error for it, or not the partition that is waited for: the
+                // next one may.
+                if heard.error != ErrorCode::NONE {
+                    let error = broker_error(heard.error);
+                    self.accumulator.note_topic_error(&name, error);
+                }
                 self.client.request_update(now, Why::NoPartition);
             }
         }
@@ -169,11 +170,12 @@ impl Sender {
             ErrorCode::TOPIC_AUTHORIZATION_FAILED => TopicError::Unauthorized { topic },
             // It may come to be until the caller's time runs out.
             error if error.is_retriable() => {
-                return self.accumulator.note_topic_error(name, error.0);
+                let error = broker_error(error);
+                return self.accumulator.note_topic_error(name, error);
             }
             error => TopicError::Refused {
                 topic,
-                code: error.0,
+                error: broker_error(error),
             },
         };
         self.accumulator.fail_topic(name, &refused, &mut self.bin);

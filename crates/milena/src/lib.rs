@@ -114,8 +114,8 @@ mod topic;
 pub use config::{ConfigError, MetadataRecovery, ProducerConfig};
 pub use error::{BuildError, ConnectError, SendError, SendManyError, TrySendError};
 pub use milena_accumulator::{
-    CloseReason, Deliveries, Delivery, DeliveryError, FailureReason, Fate, RecordMetadata,
-    Snapshot as BufferSnapshot, TopicError,
+    BrokerError, CloseReason, Deliveries, Delivery, DeliveryError, FailureReason, Fate,
+    RecordMetadata, Snapshot as BufferSnapshot, TopicError,
 };
 pub use milena_record::{Codec as Compression, Header};
 pub use milena_tokio::client::{Address, ConnectFailure, Unreachable};

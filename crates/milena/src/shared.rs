@@ -146,9 +146,7 @@ impl Shared {
             .await;
         waited.map_err(|error| match (error, self.driver.unreachable()) {
             // The topic is not to blame when nobody could be asked.
-            (TopicError::TimedOut { cause: None, .. }, Some(servers)) => {
-                error::unreachable(name, servers)
-            }
+            (TopicError::TimedOut { .. }, Some(servers)) => error::unreachable(name, servers),
             (error, _) => error.into(),
         })
     }

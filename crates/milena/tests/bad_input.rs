@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use milena::{
     ConnectError, FailureReason, Fate, NotConnected, Producer, ProducerConfig, Record, SendError,
 };
-use milena_broker::{Change, ClusterConfig};
+use milena_broker::{Act, ApiKey, Change, ClusterConfig, ErrorCode, Rule};
 use support::{cluster, cluster_with, config};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -208,7 +208,9 @@ async fn a_topic_that_nobody_creates_is_named() {
     assert!(error.is_temporary());
     let text = error.to_string();
     assert!(
-        text.contains("missing") && text.contains("max.block.ms"),
+        text.contains("missing")
+            && text.contains("max.block.ms")
+            && text.contains("UNKNOWN_TOPIC_OR_PARTITION"),
         "{text}"
     );
     // The producer is none the worse for it.
@@ -236,6 +238,77 @@ async fn a_topic_name_that_cannot_be_fails_at_once() {
         .unwrap_err();
     assert!(begin.elapsed() < Duration::from_secs(5));
     assert!(error.to_string().contains("no such topic!"), "{error}");
+    // And so it does every time.
+    for _ in 0..2 {
+        let error = producer
+            .send(Record::to("no such topic!").value("v"))
+            .await
+            .unwrap_err();
+        assert!(error.to_string().contains("is not valid"), "{error}");
+    }
+    loop {
+        let refused = producer.try_send(Record::to("no such topic!").value("v"));
+        match refused.unwrap_err().into_parts().1 {
+            SendError::UnknownYet { .. } => tokio::time::sleep(Duration::from_millis(5)).await,
+            error => break assert!(error.to_string().contains("is not valid"), "{error}"),
+        }
+    }
+    assert!(begin.elapsed() < Duration::from_secs(10));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_topic_whose_rights_are_mended_can_be_written_to() {
+    let server = cluster(1).await;
+    server.cluster().create_topic("orders", 1).unwrap();
+    let forbidden = server.cluster().add_rule(
+        Rule::on(ApiKey::METADATA)
+            .topic("orders")
+            .error(ErrorCode::TOPIC_AUTHORIZATION_FAILED),
+    );
+    let producer = to(server.bootstrap())
+        .max_block(Duration::from_secs(30))
+        .connect()
+        .await
+        .unwrap();
+    let begin = Instant::now();
+    for _ in 0..2 {
+        let error = producer
+            .send(Record::to("orders").value("v"))
+            .await
+            .unwrap_err();
+        assert!(error.to_string().contains("not authorized"), "{error}");
+    }
+    server.cluster().remove_rule(forbidden);
+    let delivery = producer.send(Record::to("orders").value("v")).await;
+    delivery.unwrap().await.unwrap();
+    assert!(begin.elapsed() < Duration::from_secs(10));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_topic_that_failed_before_fails_with_what_was_said_of_it() {
+    let server = cluster(1).await;
+    let producer = to(server.bootstrap())
+        .max_block(Duration::from_millis(1000))
+        .connect()
+        .await
+        .unwrap();
+    let error = producer
+        .send(Record::to("no such topic!").value("v"))
+        .await
+        .unwrap_err();
+    assert!(error.to_string().contains("is not valid"), "{error}");
+    // From now on nobody answers.
+    let silent = Rule::on(ApiKey::METADATA).act(Act::Silence);
+    server.cluster().add_rule(silent);
+    let error = producer
+        .send(Record::to("no such topic!").value("v"))
+        .await
+        .unwrap_err();
+    let text = error.to_string();
+    assert!(
+        text.contains("max.block.ms") && text.contains("INVALID_TOPIC_EXCEPTION"),
+        "{text}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
