@@ -47,7 +47,7 @@ const LAYERS: &[Layer] = &[
     Layer {
         name: "milena-accumulator",
         ours: &["milena-partitioner", "milena-record"],
-        theirs: &["bytes", "foldhash", "hashbrown", "thiserror"],
+        theirs: &["bytes", "foldhash", "thiserror"],
     },
     Layer {
         name: "milena-sender",

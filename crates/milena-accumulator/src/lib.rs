@@ -96,6 +96,7 @@ mod failure;
 mod flush;
 mod gate;
 mod inbox;
+mod names;
 mod outcome;
 mod pool;
 mod queue;

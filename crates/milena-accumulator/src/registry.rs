@@ -8,12 +8,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
-use foldhash::fast::FixedState;
-use hashbrown::HashMap;
-
 use crate::bin::Bin;
 use crate::failure::BrokerError;
 use crate::gate::CloseReason;
+use crate::names::{Entry, Names};
 use crate::topic::{Slot, Topic};
 
 /// Why a topic, or one of its partitions, cannot be written to.
@@ -71,16 +69,12 @@ fn timed_out(topic: &str, partition: Option<i32>, cause: &Option<BrokerError>) -
 /// All topics the producer ever used, and who waits for one.
 pub(crate) struct Registry {
     seed: u64,
-    topics: RwLock<HashMap<Arc<str>, Entry, FixedState>>,
+    /// Written under the lock of the slots.
+    names: Names,
     slots: RwLock<Vec<(Arc<Topic>, u32)>>,
-    /// Its lock is taken inside that of the topics, nothing is taken inside it.
+    /// Whoever waits looks under this lock whether the topic is known; whoever makes it known does so first, and then
+    /// answers under it. Nothing is taken inside.
     waiting: Mutex<Waiting>,
-}
-
-struct Entry {
-    topic: Arc<Topic>,
-    /// A forgotten topic keeps its slots for those who still hold it, and for its return.
-    known: bool,
 }
 
 #[derive(Default)]
@@ -141,7 +135,7 @@ impl Registry {
     pub(crate) fn new(seed: u64) -> Self {
         Self {
             seed,
-            topics: RwLock::new(HashMap::with_hasher(FixedState::default())),
+            names: Names::default(),
             slots: RwLock::default(),
             waiting: Mutex::default(),
         }
@@ -151,10 +145,10 @@ impl Registry {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn get(&self, name: &str) -> Option<Arc<Topic>> {
-        let topics = self.topics.read().unwrap_or_else(PoisonError::into_inner);
-        let entry = topics.get(name)?;
-        entry.known.then(|| Arc::clone(&entry.topic))
+    #[inline]
+    pub(crate) fn get(&self, name: &str) -> Option<&Arc<Topic>> {
+        let entry = self.names.find(name)?;
+        entry.is_known().then_some(&entry.topic)
     }
 
     pub(crate) fn slot(&self, slot: Slot) -> Option<(Arc<Topic>, u32)> {
@@ -168,8 +162,7 @@ impl Registry {
     }
 
     pub(crate) fn topics(&self) -> usize {
-        let topics = self.topics.read().unwrap_or_else(PoisonError::into_inner);
-        topics.values().filter(|entry| entry.known).count()
+        self.names.known()
     }
 
     /// Takes over what the metadata says of a topic. Returns the slots of partitions that are new.
@@ -180,35 +173,34 @@ impl Registry {
         leaders: &[Option<i32>],
         bin: &mut Bin,
     ) -> Vec<Slot> {
-        let mut topics = self.topics.write().unwrap_or_else(PoisonError::into_inner);
         let mut slots = self.slots.write().unwrap_or_else(PoisonError::into_inner);
-        let built = topics.get(name).map_or(0, |entry| entry.topic.built());
+        let entry = self.names.find(name);
+        let built = entry.map_or(0, |entry| entry.topic.built());
         let first = slots.len() as u32;
         let new: Vec<Slot> = (0..(leaders.len() as u32).saturating_sub(built))
             .map(|at| Slot(first + at))
             .collect();
-        let topic = match topics.get_mut(name) {
+        let topic = match entry {
             Some(entry) => {
-                entry.known = true;
                 entry.topic.grow(&new);
                 Arc::clone(&entry.topic)
             }
             None => {
-                let name: Arc<str> = name.into();
                 let seed = self.seed ^ u64::from(first).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-                let topic = Arc::new(Topic::new(Arc::clone(&name), seed, &new));
-                let entry = Entry {
-                    topic: Arc::clone(&topic),
-                    known: true,
-                };
-                topics.insert(name, entry);
-                topic
+                Arc::new(Topic::new(name.into(), seed, &new))
             }
         };
         let index = (built..).zip(&new).map(|(index, _)| index);
         slots.extend(index.map(|index| (Arc::clone(&topic), index)));
-        drop(slots);
         topic.update(id, leaders);
+        // Found by appenders from here on, when everything about it is right.
+        match entry {
+            Some(entry) => {
+                entry.set_known(true);
+            }
+            None => self.names.insert(Arc::clone(&topic)),
+        }
+        drop(slots);
         self.answer_known(&topic, bin);
         new
     }
@@ -225,11 +217,8 @@ impl Registry {
     }
 
     pub(crate) fn forget(&self, name: &str) -> bool {
-        let mut topics = self.topics.write().unwrap_or_else(PoisonError::into_inner);
-        match topics.get_mut(name) {
-            Some(entry) => std::mem::replace(&mut entry.known, false),
-            None => false,
-        }
+        let entry = self.names.find(name);
+        entry.is_some_and(|entry| entry.set_known(false))
     }
 
     /// Ends all waits for a topic.
@@ -257,16 +246,15 @@ impl Registry {
         partition: Option<i32>,
         deadline: Instant,
     ) -> (u64, bool) {
-        let topics = self.topics.read().unwrap_or_else(PoisonError::into_inner);
-        let entry = topics.get_key_value(name);
         let mut waiting = self.waiting();
+        let entry = self.names.find(name);
         let id = waiting.next;
         waiting.next += 1;
         if let Some(reason) = waiting.closed {
             waiting.answers.insert(id, Err(TopicError::Closed(reason)));
             return (id, false);
         }
-        if let Some((_, entry)) = entry.filter(|(_, entry)| entry.known)
+        if let Some(entry) = entry.filter(|entry| entry.is_known())
             && partition.is_none_or(|partition| partition < entry.topic.partition_count())
         {
             let answer = Ok(Arc::clone(&entry.topic));
@@ -275,7 +263,7 @@ impl Registry {
         }
         let name: Arc<str> = match waiting.names.get_key_value(name) {
             Some((name, _)) => Arc::clone(name),
-            None => entry.map_or_else(|| name.into(), |(name, _)| Arc::clone(name)),
+            None => entry.map_or_else(|| name.into(), |entry: &Entry| Arc::clone(&entry.name)),
         };
         if deadline <= now {
             let error = TopicError::TimedOut {
