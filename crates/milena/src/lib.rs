@@ -105,6 +105,7 @@ mod error;
 mod partitions;
 mod producer;
 mod record;
+mod sending;
 mod shared;
 mod snapshot;
 mod start;

@@ -1,6 +1,7 @@
 //! The producer: builds and starts everything, and hands records over.
 
 use std::fmt;
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use crate::config::ProducerConfig;
 use crate::error::{BuildError, ConnectError, SendError, SendManyError, TrySendError};
 use crate::partitions::{self, PartitionInfo};
 use crate::record::Record;
+use crate::sending::{SendRecord, Sending};
 use crate::shared::{Shared, Wanted, many_failed};
 use crate::snapshot::Snapshot;
 use crate::topic::{Topic, expect_delivery};
@@ -50,13 +52,12 @@ impl Producer {
     /// # Cancel safety
     /// Dropped before it is ready, the record was not accepted.
     #[inline]
-    pub async fn send(&self, record: Record<'_>) -> Result<Delivery, SendError> {
-        if let Some(delivery) = self.send_now(&record)? {
-            return Ok(delivery);
-        }
-        Box::pin(self.send_waiting(&record, Wanted::Delivery))
-            .await
-            .map(expect_delivery)
+    pub fn send<'a>(
+        &'a self,
+        record: Record<'a>,
+    ) -> impl Future<Output = Result<Delivery, SendError>> + Send + 'a {
+        let producer = self;
+        Sending::Begins(SendRecord { producer, record })
     }
 
     /// Accepts a record now, or hands it back. Never waits.
@@ -203,33 +204,20 @@ impl Producer {
         &self.shared.client_id
     }
 
-    /// The short way: `None` if there is something to wait for.
-    #[inline]
-    fn send_now(&self, record: &Record<'_>) -> Result<Option<Delivery>, SendError> {
-        record.message.check()?;
-        let Some(topic) = self.shared.accumulator.topic(&record.topic) else {
-            return Ok(None);
-        };
-        let appended = self
-            .shared
-            .append(&topic, &record.message, Want::Delivery, None);
-        Ok(appended.ok().and_then(|appended| appended.delivery))
-    }
-
     fn try_append(&self, record: &Record<'_>) -> Result<Delivery, SendError> {
         record.message.check()?;
-        let topic = self.shared.accumulator.topic(&record.topic);
+        let topic = self.shared.accumulator.find_topic(&record.topic);
         let topic = topic.ok_or_else(|| self.shared.ask_for(&record.topic))?;
         let appended = self
             .shared
-            .append(&topic, &record.message, Want::Delivery, None);
+            .append(topic, &record.message, Want::Delivery, None);
         let appended =
             appended.map_err(|refused| SendError::refused(refused, topic.shared_name()))?;
         Ok(expect_delivery(appended.delivery))
     }
 
     #[cold]
-    async fn send_waiting(
+    pub(crate) async fn send_waiting(
         &self,
         record: &Record<'_>,
         mut wanted: Wanted,

@@ -48,7 +48,7 @@ impl Shared {
     }
 
     /// The only thing that happens to nearly every record. Never waits.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn append(
         &self,
         topic: &Topic,
@@ -218,7 +218,7 @@ impl Wanted {
 }
 
 impl Message<'_> {
-    #[inline]
+    #[inline(always)]
     fn record(&self) -> milena_accumulator::Record<'_> {
         milena_accumulator::Record {
             timestamp: self.timestamp,
@@ -234,7 +234,7 @@ impl Message<'_> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn target(&self) -> Target {
         match self.partition {
             Some(partition) => Target::Partition(partition),
@@ -243,7 +243,7 @@ impl Message<'_> {
     }
 
     /// What Kafka's own record refuses when it is made.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn check(&self) -> Result<(), SendError> {
         if self.partition.is_some_and(|partition| partition < 0) {
             return Err(SendError::Invalid(

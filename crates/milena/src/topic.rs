@@ -2,15 +2,13 @@
 
 use std::fmt;
 use std::future::Future;
-use std::mem;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 use milena_accumulator::{Deliveries, Delivery, DeliveryError, RecordMetadata, Want};
 
 use crate::error::{SendError, SendManyError, TrySendError};
 use crate::record::Message;
+use crate::sending::{EnqueueMessage, SendMessage, Sending};
 use crate::shared::{Shared, Wanted, many_failed};
 
 /// One topic of a [`Producer`](crate::Producer), for loops that send much to it.
@@ -32,18 +30,12 @@ impl Topic {
     /// # Cancel safety
     /// Dropped before it is ready, the message was not accepted.
     #[inline]
-    pub async fn send(&self, message: Message<'_>) -> Result<Delivery, SendError> {
-        message.check()?;
-        if let Ok(appended) = self
-            .shared
-            .append(&self.topic, &message, Want::Delivery, None)
-            && let Some(delivery) = appended.delivery
-        {
-            return Ok(delivery);
-        }
-        Box::pin(self.send_waiting(&message, Wanted::Delivery))
-            .await
-            .map(expect_delivery)
+    pub fn send<'a>(
+        &'a self,
+        message: Message<'a>,
+    ) -> impl Future<Output = Result<Delivery, SendError>> + Send + 'a {
+        let topic = self;
+        Sending::Begins(SendMessage { topic, message })
     }
 
     /// Accepts a message whose outcome is nobody's business: the cheapest way to send.
@@ -60,11 +52,8 @@ impl Topic {
         &'a self,
         message: Message<'a>,
     ) -> impl Future<Output = Result<(), SendError>> + Send + 'a {
-        Enqueue {
-            topic: self,
-            message,
-            waiting: None,
-        }
+        let topic = self;
+        Sending::Begins(EnqueueMessage { topic, message })
     }
 
     /// Accepts a message now, or hands it back: see [`Producer::try_send`](crate::Producer::try_send).
@@ -154,7 +143,7 @@ impl Topic {
     }
 
     #[cold]
-    async fn send_waiting(
+    pub(crate) async fn send_waiting(
         &self,
         message: &Message<'_>,
         mut wanted: Wanted,
@@ -165,53 +154,6 @@ impl Topic {
             .append_waiting(self.name(), topic, message, &mut wanted)
             .await?;
         Ok(appended.delivery)
-    }
-}
-
-/// What [`Topic::enqueue`] gives. Written by hand, so that the message stays where it was made: an `async fn` moves it
-/// into its state, and once more when it is first polled, which costs a quarter of what sending it does.
-struct Enqueue<'a> {
-    topic: &'a Topic,
-    message: Message<'a>,
-    waiting: Option<Waiting<'a>>,
-}
-
-type Waiting<'a> = Pin<Box<dyn Future<Output = Result<(), SendError>> + Send + 'a>>;
-
-impl Future for Enqueue<'_> {
-    type Output = Result<(), SendError>;
-
-    #[inline(always)]
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if self.waiting.is_none() {
-            self.message.check()?;
-            let topic = self.topic;
-            if topic
-                .shared
-                .append(&topic.topic, &self.message, Want::Nothing, None)
-                .is_ok()
-            {
-                return Poll::Ready(Ok(()));
-            }
-        }
-        self.poll_waiting(cx)
-    }
-}
-
-impl Enqueue<'_> {
-    #[cold]
-    fn poll_waiting(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
-        let (topic, message) = (self.topic, &mut self.message);
-        self.waiting
-            .get_or_insert_with(|| {
-                let message = mem::take(message);
-                Box::pin(async move {
-                    let sent = topic.send_waiting(&message, Wanted::Nothing).await;
-                    sent.map(drop)
-                })
-            })
-            .as_mut()
-            .poll(cx)
     }
 }
 

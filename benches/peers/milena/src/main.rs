@@ -79,8 +79,8 @@ impl Milena {
             // The loop that a program with nothing but values would write.
             Api::Handle if load.is_plain() => {
                 for number in numbers {
-                    let message = Message::new().value(load.value(number));
-                    self.topic.enqueue(message).await?;
+                    let value = load.value(number);
+                    self.topic.enqueue(Message::new().value(value)).await?;
                 }
             }
             Api::Handle | Api::Bytes => {
