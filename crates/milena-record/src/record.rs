@@ -140,6 +140,15 @@ impl<'a> HeadersRef<'a> {
         }
     }
 
+    /// Shows each in order. Quicker than [`iter`](Self::iter), which looks anew for each where they are kept.
+    #[inline(always)]
+    fn each(&self, mut show: impl FnMut(Header<'a>)) {
+        match self.0 {
+            Repr::Slice(headers) => headers.iter().for_each(|header| show(*header)),
+            Repr::List(headers) => (0..headers.len()).for_each(|at| show(headers.get(at))),
+        }
+    }
+
     /// The headers in order.
     pub fn iter(&self) -> impl Iterator<Item = Header<'a>> + use<'a> {
         let repr = self.0;
@@ -398,16 +407,17 @@ fn bytes_size(bytes: Option<&[u8]>) -> usize {
 
 #[inline(never)]
 fn headers_size(headers: HeadersRef<'_>) -> usize {
-    let each = headers
-        .iter()
-        .map(|header| bytes_size(Some(header.key.as_bytes())) + bytes_size(header.value));
-    varint::size_of_len(headers.len()) + each.sum::<usize>()
+    let mut size = varint::size_of_len(headers.len());
+    headers.each(|header| {
+        size += bytes_size(Some(header.key.as_bytes())) + bytes_size(header.value);
+    });
+    size
 }
 
 #[inline(never)]
 fn encode_headers(out: &mut impl Sink, headers: HeadersRef<'_>) {
     put_len(out, headers.len());
-    for header in headers.iter() {
+    headers.each(|header| {
         put_len(out, header.key.len());
         out.put(header.key.as_bytes());
         match header.value {
@@ -417,7 +427,7 @@ fn encode_headers(out: &mut impl Sink, headers: HeadersRef<'_>) {
             }
             None => put_word(out, Word::EMPTY.byte(NULL)),
         }
-    }
+    });
 }
 
 #[inline(always)]
