@@ -101,6 +101,7 @@
 #![forbid(unsafe_code)]
 
 mod config;
+mod data;
 mod error;
 mod partitions;
 mod producer;
@@ -113,6 +114,7 @@ mod topic;
 
 // The public interface is:
 pub use config::{ConfigError, MetadataRecovery, ProducerConfig};
+pub use data::Data;
 pub use error::{BuildError, ConnectError, SendError, SendManyError, TrySendError};
 pub use milena_accumulator::{
     BrokerError, CloseReason, Deliveries, Delivery, DeliveryError, FailureReason, Fate,
@@ -126,6 +128,6 @@ pub use milena_tokio::{
 };
 pub use partitions::{Node, PartitionInfo};
 pub use producer::Producer;
-pub use record::{Data, Message, Record};
+pub use record::{Message, Record};
 pub use snapshot::Snapshot;
 pub use topic::Topic;

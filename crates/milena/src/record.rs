@@ -3,8 +3,11 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use bytes::Bytes;
+use milena_accumulator::{Target, Value};
 use milena_record::{Header, HeaderList, HeadersRef};
+
+use crate::data::{Data, Part};
+use crate::error::SendError;
 
 /// A record and the topic it goes to.
 ///
@@ -105,13 +108,37 @@ impl<'a> Record<'a> {
 }
 
 /// A record without its topic, for [`Topic`](crate::Topic) handles.
-#[derive(Clone, Default)]
+///
+/// It is moved a few times on its way, so it is small: with a topic it fits two cache lines.
+#[derive(Clone)]
 pub struct Message<'a> {
-    pub(crate) key: Option<Data<'a>>,
-    pub(crate) value: Option<Data<'a>>,
+    key: Part<'a>,
+    value: Part<'a>,
     headers: Headers<'a>,
-    pub(crate) partition: Option<i32>,
-    pub(crate) timestamp: Option<i64>,
+    partition: Option<i32>,
+    /// [`NOW`], the record's own, or [`BEFORE`].
+    timestamp: i64,
+}
+
+const _: () = assert!(size_of::<Record<'_>>() <= 128);
+
+/// The record has no timestamp of its own.
+const NOW: i64 = i64::MIN;
+
+/// Any time before 1970, which is refused when the message is sent.
+const BEFORE: i64 = -1;
+
+impl Default for Message<'_> {
+    #[inline]
+    fn default() -> Self {
+        Self {
+            key: Part::NULL,
+            value: Part::NULL,
+            headers: Headers::default(),
+            partition: None,
+            timestamp: NOW,
+        }
+    }
 }
 
 impl<'a> Message<'a> {
@@ -124,14 +151,14 @@ impl<'a> Message<'a> {
     /// Sets the key. Records with the same key go to the same partition.
     #[inline]
     pub fn key(mut self, key: impl Into<Data<'a>>) -> Self {
-        self.key = Some(key.into());
+        self.key = key.into().into();
         self
     }
 
     /// Sets the value. A message without one is a tombstone: compaction forgets its key.
     #[inline]
     pub fn value(mut self, value: impl Into<Data<'a>>) -> Self {
-        self.value = Some(value.into());
+        self.value = value.into().into();
         self
     }
 
@@ -167,20 +194,20 @@ impl<'a> Message<'a> {
     /// Sets the time in milliseconds since 1970, at least 0. Default: when it is sent.
     #[inline]
     pub fn timestamp(mut self, millis: i64) -> Self {
-        self.timestamp = Some(millis);
+        self.timestamp = millis.max(BEFORE);
         self
     }
 
     /// The key's bytes, if there is a key.
     #[inline]
     pub fn key_bytes(&self) -> Option<&[u8]> {
-        self.key.as_deref()
+        self.key.bytes()
     }
 
     /// The value's bytes, unless this is a tombstone.
     #[inline]
     pub fn value_bytes(&self) -> Option<&[u8]> {
-        self.value.as_deref()
+        self.value.bytes()
     }
 
     /// How many headers there are.
@@ -201,8 +228,8 @@ impl<'a> Message<'a> {
         });
         Message {
             headers: Headers::List(headers.collect()),
-            key: self.key.map(Data::into_owned),
-            value: self.value.map(Data::into_owned),
+            key: self.key.into_owned(),
+            value: self.value.into_owned(),
             partition: self.partition,
             timestamp: self.timestamp,
         }
@@ -218,8 +245,47 @@ impl<'a> Message<'a> {
         self
     }
 
+    /// As the accumulator takes it.
+    #[inline(always)]
+    pub(crate) fn lend(&self) -> milena_accumulator::Record<'_> {
+        milena_accumulator::Record {
+            timestamp: (self.timestamp != NOW).then_some(self.timestamp),
+            key: self.key.bytes(),
+            value: match &self.value {
+                Part::Slice(None) => Value::Null,
+                Part::Slice(Some(slice)) => Value::Borrowed(slice),
+                Part::Shared(shared) => Value::Shared(shared),
+            },
+            headers: self.headers_ref(),
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn target(&self) -> Target {
+        match self.partition {
+            Some(partition) => Target::Partition(partition),
+            None => Target::Any,
+        }
+    }
+
+    /// What Kafka's own record refuses when it is made.
+    #[inline(always)]
+    pub(crate) fn check(&self) -> Result<(), SendError> {
+        if self.partition.is_some_and(|partition| partition < 0) {
+            return Err(SendError::Invalid(
+                "the partition of a record must not be negative",
+            ));
+        }
+        if self.timestamp == BEFORE {
+            return Err(SendError::Invalid(
+                "the timestamp of a record must not be negative",
+            ));
+        }
+        Ok(())
+    }
+
     #[inline]
-    pub(crate) fn headers_ref(&self) -> HeadersRef<'_> {
+    fn headers_ref(&self) -> HeadersRef<'_> {
         match &self.headers {
             Headers::Slice(slice) => HeadersRef::slice(slice),
             list @ Headers::List(_) => HeadersRef::list(list),
@@ -232,78 +298,14 @@ impl fmt::Debug for Message<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Message")
             .field("partition", &self.partition)
-            .field("timestamp", &self.timestamp)
+            .field(
+                "timestamp",
+                &(self.timestamp != NOW).then_some(self.timestamp),
+            )
             .field("key_len", &self.key_bytes().map(<[u8]>::len))
             .field("value_len", &self.value_bytes().map(<[u8]>::len))
             .field("headers", &self.header_count())
             .finish()
-    }
-}
-
-/// Bytes of a key, a value or a header: borrowed, or owned and cheap to share.
-#[derive(Clone, Debug)]
-pub struct Data<'a>(Repr<'a>);
-
-#[derive(Clone, Debug)]
-enum Repr<'a> {
-    Borrowed(&'a [u8]),
-    Shared(Bytes),
-}
-
-impl Data<'_> {
-    /// The same bytes, borrowing nothing; what is shared already is not copied.
-    pub fn into_owned(self) -> Data<'static> {
-        Data(Repr::Shared(match self.0 {
-            Repr::Borrowed(bytes) => Bytes::copy_from_slice(bytes),
-            Repr::Shared(bytes) => bytes,
-        }))
-    }
-
-    /// The shared bytes, if they are shared.
-    #[inline]
-    pub(crate) fn shared(&self) -> Option<&Bytes> {
-        match &self.0 {
-            Repr::Borrowed(_) => None,
-            Repr::Shared(bytes) => Some(bytes),
-        }
-    }
-}
-
-impl std::ops::Deref for Data<'_> {
-    type Target = [u8];
-
-    #[inline]
-    fn deref(&self) -> &[u8] {
-        match &self.0 {
-            Repr::Borrowed(bytes) => bytes,
-            Repr::Shared(bytes) => bytes,
-        }
-    }
-}
-
-impl<'a, T: AsRef<[u8]> + ?Sized> From<&'a T> for Data<'a> {
-    #[inline]
-    fn from(bytes: &'a T) -> Self {
-        Self(Repr::Borrowed(bytes.as_ref()))
-    }
-}
-
-impl From<Bytes> for Data<'_> {
-    #[inline]
-    fn from(bytes: Bytes) -> Self {
-        Self(Repr::Shared(bytes))
-    }
-}
-
-impl From<Vec<u8>> for Data<'_> {
-    fn from(bytes: Vec<u8>) -> Self {
-        Self(Repr::Shared(bytes.into()))
-    }
-}
-
-impl From<String> for Data<'_> {
-    fn from(text: String) -> Self {
-        Self(Repr::Shared(text.into()))
     }
 }
 
@@ -358,6 +360,8 @@ impl HeaderList for Headers<'_> {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
 
     #[test]

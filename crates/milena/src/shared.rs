@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use milena_accumulator::{
     Accumulator, Appended, AsRecord, Clock, Deliveries, Refused, Room, Target, Topic, TopicError,
-    Value, WaitTopic, Want,
+    WaitTopic, Want,
 };
 use milena_tokio::{Driver, SystemClock};
 
@@ -56,7 +56,7 @@ impl Shared {
         want: Want<'_>,
         room: Option<Room>,
     ) -> Result<Appended, Refused> {
-        let record = message.record();
+        let record = message.lend();
         self.accumulator
             .append(&SystemClock, topic, message.target(), &record, want, room)
     }
@@ -217,51 +217,9 @@ impl Wanted {
     }
 }
 
-impl Message<'_> {
-    #[inline(always)]
-    fn record(&self) -> milena_accumulator::Record<'_> {
-        milena_accumulator::Record {
-            timestamp: self.timestamp,
-            key: self.key_bytes(),
-            value: match &self.value {
-                None => Value::Null,
-                Some(value) => match value.shared() {
-                    Some(shared) => Value::Shared(shared),
-                    None => Value::Borrowed(value),
-                },
-            },
-            headers: self.headers_ref(),
-        }
-    }
-
-    #[inline(always)]
-    fn target(&self) -> Target {
-        match self.partition {
-            Some(partition) => Target::Partition(partition),
-            None => Target::Any,
-        }
-    }
-
-    /// What Kafka's own record refuses when it is made.
-    #[inline(always)]
-    pub(crate) fn check(&self) -> Result<(), SendError> {
-        if self.partition.is_some_and(|partition| partition < 0) {
-            return Err(SendError::Invalid(
-                "the partition of a record must not be negative",
-            ));
-        }
-        if self.timestamp.is_some_and(|timestamp| timestamp < 0) {
-            return Err(SendError::Invalid(
-                "the timestamp of a record must not be negative",
-            ));
-        }
-        Ok(())
-    }
-}
-
 impl AsRecord for Message<'_> {
     fn record(&self) -> milena_accumulator::Record<'_> {
-        Message::record(self)
+        self.lend()
     }
 
     fn target(&self) -> Target {
@@ -271,7 +229,7 @@ impl AsRecord for Message<'_> {
 
 impl AsRecord for crate::Record<'_> {
     fn record(&self) -> milena_accumulator::Record<'_> {
-        self.message.record()
+        self.message.lend()
     }
 
     fn target(&self) -> Target {
