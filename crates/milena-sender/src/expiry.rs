@@ -7,7 +7,8 @@ use milena_accumulator::{BatchFailure, FailureReason, Fate, Slot, Verdict as End
 use milena_client::NodeId;
 use milena_wire::ErrorCode;
 
-use crate::partition::{Parcel, Waiting};
+use crate::partition::{Away, Parcel, Waiting};
+use crate::seal::Parts;
 use crate::sender::Sender;
 use crate::settle::failure;
 
@@ -101,8 +102,43 @@ impl Sender {
         while let Some(taken) = self.accumulator.take(slot) {
             parcels.push_back(partition.adopt(taken.batch));
         }
+        let mut away = std::mem::take(&mut partition.away);
+        away.sort_by_key(|away| away.order);
+        let mut away = away.into_iter().peekable();
         for parcel in parcels {
+            while let Some(older) = away.next_if(|away| away.order < parcel.order) {
+                self.fail_away(older);
+            }
             self.fail_closed(slot, parcel);
+        }
+        away.for_each(|away| self.fail_away(away));
+    }
+
+    /// Fails a batch that is with the compressor, because the producer is closed. Neither one to be sent first nor
+    /// one to be cut can be in the log.
+    fn fail_away(&mut self, away: Away) {
+        self.counters.records_failed += u64::from(away.records.unsigned_abs());
+        let failure = BatchFailure::new(FailureReason::Closed, Fate::NotWritten);
+        let ending = Ending::Failed(Arc::new(failure));
+        away.outcome.complete(ending, &mut self.bin);
+    }
+
+    /// Lets go of what comes back from the compressor after the end, when its outcome is told.
+    pub(crate) fn discard(&mut self, parts: Parts) {
+        let parcels = match parts {
+            Ok(made) => {
+                if let Some((whole, _)) = made.cut {
+                    self.bin.finish(whole);
+                }
+                made.parcels
+            }
+            Err((parcel, _)) => vec![parcel],
+        };
+        for parcel in parcels {
+            // Nobody waits for the outcome of a part, but flushes count it.
+            let failure = BatchFailure::new(FailureReason::Closed, Fate::NotWritten);
+            let ending = Ending::Failed(Arc::new(failure));
+            parcel.batch.complete(ending, &mut self.bin);
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
-use milena_accumulator::{Batch, Rest, Slot, Topic};
+use milena_accumulator::{Batch, Outcome, Rest, Slot, Topic};
 use milena_client::{ConnectionId, NodeId};
 use milena_record::Codec;
 use milena_transaction::{PartitionSequences, Stamp};
@@ -38,6 +38,24 @@ impl Parcel {
     /// What it adds to a request, in bytes.
     pub(crate) fn size(&self) -> usize {
         milena_record::BatchHeader::LEN + self.batch.body.len()
+    }
+}
+
+/// What is left here of a batch that is with the compressor.
+#[derive(Debug)]
+pub(crate) struct Away {
+    pub(crate) order: (u64, u32),
+    pub(crate) records: i32,
+    pub(crate) outcome: Arc<Outcome>,
+}
+
+impl Away {
+    pub(crate) fn of(parcel: &Parcel) -> Self {
+        Self {
+            order: parcel.order,
+            records: parcel.batch.records,
+            outcome: Arc::clone(&parcel.batch.outcome),
+        }
     }
 }
 
@@ -150,6 +168,8 @@ pub(crate) struct Partition {
     pub(crate) sealing: bool,
     /// How many batches are being cut: their parts have to go before anything newer.
     pub(crate) cutting: u32,
+    /// The batches that are with the compressor, so that they can be ended from here.
+    pub(crate) away: Vec<Away>,
     /// The request it was last put into: a request has at most one batch of a partition.
     pub(crate) round: u64,
     /// A response about the oldest batch in flight is being read.
@@ -181,6 +201,7 @@ impl Partition {
             back_off: None,
             sealing: false,
             cutting: 0,
+            away: Vec::new(),
             round: 0,
             awaits_verdict: false,
             schedule: Schedule::Idle,

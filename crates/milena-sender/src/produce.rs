@@ -11,7 +11,7 @@ use milena_wire::{ApiKey, ProduceRequest, Request as _, Uuid};
 
 use crate::event::Request;
 use crate::frame::{Item, Kind, ProduceJob, WriteJob};
-use crate::partition::{Parcel, Schedule, Waiting};
+use crate::partition::{Away, Parcel, Schedule, Waiting};
 use crate::seal::{SealItem, SealJob};
 use crate::sender::{Sender, Transmit};
 
@@ -290,7 +290,12 @@ impl Sender {
         self.seal_job(work)
     }
 
-    pub(crate) fn seal_job(&self, work: Vec<SealItem>) -> Option<SealJob> {
+    pub(crate) fn seal_job(&mut self, work: Vec<SealItem>) -> Option<SealJob> {
+        for item in &work {
+            if let Some(partition) = self.board.get_mut(item.slot) {
+                partition.away.push(Away::of(&item.parcel));
+            }
+        }
         let job = SealJob {
             compression: self.config.compression,
             max_request_size: self.config.max_request_size,

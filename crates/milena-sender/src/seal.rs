@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use milena_accumulator::{Bin, Body, Slot, Verdict};
+use milena_accumulator::{Batch, Body, Outcome, Slot};
 use milena_record::{BatchHeader, Codec, Compression, Compressor};
 use milena_transaction::Stamp;
 
@@ -32,14 +32,15 @@ pub(crate) struct SealItem {
 /// What came of a [`SealJob`].
 pub struct Sealed {
     pub(crate) parcels: Vec<SealedItem>,
-    pub(crate) bin: Bin,
 }
 
 pub(crate) struct SealedItem {
     pub(crate) slot: Slot,
     pub(crate) was_cut: bool,
+    /// The place of the batch among those of its partition.
+    pub(crate) order: (u64, u32),
     /// What takes the place of the batch; the batch itself when it could not be sealed.
-    pub(crate) result: Result<Vec<Parcel>, (Parcel, String)>,
+    pub(crate) result: Parts,
     /// Raw and compressed bytes, if it was compressed.
     pub(crate) ratio: Option<(usize, usize)>,
 }
@@ -52,10 +53,9 @@ impl SealJob {
 
     /// Does the work with the caller's reused codec contexts.
     pub fn run(self, compressor: &mut Compressor) -> Sealed {
-        let mut bin = Bin::default();
         let mut parcels = Vec::with_capacity(self.work.len());
         for item in self.work {
-            let slot = item.slot;
+            let (slot, order) = (item.slot, item.parcel.order);
             let was_cut = item.cut.is_some();
             let mut seal = Seal {
                 compression: self.compression,
@@ -63,17 +63,18 @@ impl SealJob {
                 ratio: None,
             };
             let result = match item.cut {
-                Some(target) => seal.cut(item.parcel, target, &mut bin),
-                None => seal.whole(item.parcel, self.max_request_size, &mut bin),
+                Some(target) => seal.cut(item.parcel, target),
+                None => seal.whole(item.parcel, self.max_request_size),
             };
             parcels.push(SealedItem {
                 slot,
                 was_cut,
+                order,
                 result,
                 ratio: seal.ratio,
             });
         }
-        Sealed { parcels, bin }
+        Sealed { parcels }
     }
 }
 
@@ -84,7 +85,26 @@ struct Seal<'c> {
 }
 
 /// What a batch became; or the batch as it was, and why it could not be.
-type Parts = Result<Vec<Parcel>, (Parcel, String)>;
+pub(crate) type Parts = Result<Made, (Parcel, String)>;
+
+/// Which outcome the records from each index on belong to.
+type Moved = Vec<(u32, Arc<Outcome>)>;
+
+/// What a batch became.
+pub(crate) struct Made {
+    pub(crate) parcels: Vec<Parcel>,
+    /// The batch that was cut, whose outcome is to point to those of the parts.
+    pub(crate) cut: Option<(Batch, Moved)>,
+}
+
+impl Made {
+    fn whole(parcel: Parcel) -> Self {
+        Self {
+            parcels: vec![parcel],
+            cut: None,
+        }
+    }
+}
 
 #[expect(
     clippy::result_large_err,
@@ -93,10 +113,10 @@ type Parts = Result<Vec<Parcel>, (Parcel, String)>;
 impl Seal<'_> {
     /// Compresses a batch that was never sent. One that comes out larger than a request may be
     /// is cut before it gets a sequence.
-    fn whole(&mut self, mut parcel: Parcel, limit: usize, bin: &mut Bin) -> Parts {
+    fn whole(&mut self, mut parcel: Parcel, limit: usize) -> Parts {
         let compressed = match self.compress(&parcel.batch.body) {
             Ok(Some(bytes)) => bytes,
-            Ok(None) => return Ok(vec![parcel]),
+            Ok(None) => return Ok(Made::whole(parcel)),
             Err(why) => return Err((parcel, why)),
         };
         let raw_len = parcel.batch.body.len();
@@ -104,17 +124,17 @@ impl Seal<'_> {
             self.ratio = Some((raw_len, compressed.len()));
         }
         if BatchHeader::LEN + compressed.len() > limit && parcel.batch.records > 1 {
-            return self.cut(parcel, limit / 2, bin);
+            return self.cut(parcel, limit / 2);
         }
         let raw = std::mem::replace(&mut parcel.batch.body, Body::from_vec(Vec::new()));
         parcel.batch.body = raw.compressed(compressed);
         parcel.codec = self.compression.codec();
-        Ok(vec![parcel])
+        Ok(Made::whole(parcel))
     }
 
     /// Cuts a batch into smaller ones that share its place in the order, its age and, together,
     /// its sequence numbers.
-    fn cut(&mut self, parcel: Parcel, target: usize, bin: &mut Bin) -> Parts {
+    fn cut(&mut self, parcel: Parcel, target: usize) -> Parts {
         let raw = match raw_body(&parcel) {
             Ok(raw) => raw,
             Err(why) => return Err((parcel, why)),
@@ -159,8 +179,8 @@ impl Seal<'_> {
             });
             first += records;
         }
-        parcel.batch.complete(Verdict::Moved(moved), bin);
-        Ok(parcels)
+        let cut = Some((parcel.batch, moved));
+        Ok(Made { parcels, cut })
     }
 
     /// The compressed body, or none where nothing is compressed.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use milena_accumulator::{Accumulator, Bin, News, Slot};
+use milena_accumulator::{Accumulator, Bin, News, Slot, Verdict};
 use milena_client::{
     Action, BrokerFault, Client, CloseReason, ConnectFailure, ConnectionId, NodeId, NodeState, Rng,
     Why,
@@ -228,12 +228,12 @@ impl Sender {
     }
 
     /// Batches come back from the compressor.
-    pub fn handle_sealed(&mut self, now: Instant, mut sealed: Sealed) {
-        self.bin.append(&mut sealed.bin);
+    pub fn handle_sealed(&mut self, now: Instant, sealed: Sealed) {
         for item in sealed.parcels {
             let Some(partition) = self.board.get_mut(item.slot) else {
                 continue;
             };
+            partition.away.retain(|away| away.order != item.order);
             if item.was_cut {
                 partition.cutting = partition.cutting.saturating_sub(1);
             } else {
@@ -246,17 +246,19 @@ impl Sender {
                     .observe(self.config.compression.codec(), raw, compressed);
             }
             match item.result {
-                Ok(parcels) if self.aborted => {
-                    for parcel in parcels {
-                        self.fail_closed(item.slot, parcel);
+                _ if self.aborted => self.discard(item.result),
+                Ok(made) => {
+                    if let Some((whole, moved)) = made.cut {
+                        whole.complete(Verdict::Moved(moved), &mut self.bin);
+                    }
+                    if item.was_cut {
+                        made.parcels
+                            .into_iter()
+                            .for_each(|parcel| partition.requeue(parcel));
+                    } else {
+                        partition.sealed.extend(made.parcels);
                     }
                 }
-                Ok(parcels) if item.was_cut => {
-                    for parcel in parcels {
-                        partition.requeue(parcel);
-                    }
-                }
-                Ok(parcels) => partition.sealed.extend(parcels),
                 Err((parcel, why)) => self.fail_sealing(item.slot, parcel, why),
             }
             self.settle(now, item.slot);

@@ -8,7 +8,9 @@ use std::sync::mpsc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use milena::{BuildError, CloseReason, FailureReason, Fate, Message, Producer, Record, SendError};
+use milena::{
+    BuildError, CloseReason, Compression, FailureReason, Fate, Message, Producer, Record, SendError,
+};
 use milena_broker::{Act, ApiKey, Cut, Rule, ServeOptions, Server, Stop, serve_in_thread};
 use support::{cluster, config, logs};
 
@@ -240,6 +242,50 @@ async fn closing_at_once_fails_what_is_not_delivered() {
         (error.fate(), error.reason()),
         (Fate::NotWritten, FailureReason::Closed)
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn closing_at_once_fails_what_is_being_compressed() {
+    let server = cluster(1).await;
+    server.cluster().create_topic("orders", 4).unwrap();
+    let producer = config(&server)
+        .compression(Compression::Zstd)
+        .compression_level(19)
+        .batch_size(256 << 10)
+        .max_request_size(4 << 20)
+        .linger(Duration::ZERO)
+        .connect()
+        .await
+        .unwrap();
+    let topic = producer.topic("orders").await.unwrap();
+    let mut state = 1_u64;
+    let mut deliveries = Vec::new();
+    for n in 0..400 {
+        let value: Vec<u8> = (0..8192)
+            .map(|_| {
+                state = state
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1);
+                b'a' + (state >> 60) as u8
+            })
+            .collect();
+        let message = Message::new().partition(n % 4).value(value);
+        deliveries.push(topic.send(message).await.unwrap());
+    }
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    let begin = Instant::now();
+    let report = producer.close(Duration::ZERO).await;
+    assert!(begin.elapsed() < Duration::from_secs(1));
+    // Every outcome is there when the close is over, and the report has counted it.
+    let outcomes: Vec<_> = deliveries.iter().map(|one| one.try_get()).collect();
+    assert!(outcomes.iter().all(Option::is_some), "some are open");
+    let failed = outcomes.iter().flatten().filter(|one| one.is_err()).count();
+    assert!(failed > 0, "the test came too late");
+    assert_eq!(report.lost, failed as u64);
+    // Nothing changes when the compressor comes back.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert_eq!(producer.snapshot().sent.records_failed, failed as u64);
+    assert!(stored(&server) >= 400 - failed);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
