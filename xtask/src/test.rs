@@ -28,6 +28,14 @@ pub fn all() -> Result<()> {
         }
         run(&mut command)?;
     }
+    // What each codec does where others, or it itself, are left out.
+    for features in FEATURES {
+        let mut command = cargo("test --quiet --package milena-record --no-default-features");
+        if !features.is_empty() {
+            command.args(["--features", features]);
+        }
+        run(&mut command)?;
+    }
     // Unit tests, integration tests and documentation tests of every crate.
     run(&mut cargo("test --workspace"))
 }

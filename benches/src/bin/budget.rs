@@ -14,9 +14,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use cpu_time::ProcessTime;
 use milena::{Producer, Record};
-use nix::sys::resource::{UsageWho, getrusage};
-use nix::sys::time::TimeValLike;
 
 #[global_allocator]
 static ALLOCATOR: milena_counting::Counting = milena_counting::Counting;
@@ -75,9 +74,9 @@ async fn measure(
     if counts {
         milena_counting::start();
     }
-    let (cpu, sent) = (cpu_us()?, producer.snapshot().sent);
+    let (begun, sent) = (ProcessTime::try_now()?, producer.snapshot().sent);
     send(producer, topic, used, BEFORE..ALL).await?;
-    let cpu = cpu_us()? - cpu;
+    let cpu = begun.try_elapsed()?;
     milena_counting::stop();
     let now = producer.snapshot().sent;
     if now.records_acknowledged != ALL {
@@ -92,7 +91,7 @@ async fn measure(
         "batches": now.batches - sent.batches,
         "allocations": allocated.calls,
         "allocated_bytes": allocated.bytes,
-        "cpu_ns": cpu as f64 * 1000.0 / (ALL - BEFORE) as f64,
+        "cpu_ns": cpu.as_nanos() as f64 / (ALL - BEFORE) as f64,
     }))
 }
 
@@ -112,9 +111,4 @@ async fn send(
     }
     producer.flush().await;
     Ok(())
-}
-
-fn cpu_us() -> Result<i64> {
-    let usage = getrusage(UsageWho::RUSAGE_SELF)?;
-    Ok(usage.user_time().num_microseconds() + usage.system_time().num_microseconds())
 }

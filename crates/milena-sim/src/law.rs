@@ -13,6 +13,9 @@ pub(crate) struct Sent {
     pub(crate) partition: i32,
     /// Names the record, and is its value.
     pub(crate) id: u64,
+    /// What it was handed over with.
+    pub(crate) timestamp: i64,
+    pub(crate) size: usize,
     pub(crate) delivery: Delivery,
 }
 
@@ -46,7 +49,7 @@ struct Place {
     copies: usize,
 }
 
-/// Every record acknowledged is in the log exactly once, at its offset; what failed as not written
+/// What is written, is written as it was handed over, also by a retry. Every record acknowledged is in the log exactly once, at its offset; what failed as not written
 /// is not there, what failed as possibly written at most once; every record has an outcome; and in
 /// each partition the log's order is the order in which records were handed over.
 ///
@@ -112,10 +115,10 @@ type Logs<'s> = BTreeMap<(&'s str, i32, u64), Place>;
 
 /// Reads all logs that records were sent to; a record nobody sent is an error.
 fn read<'s>(cluster: &Cluster, sent: &'s [Sent]) -> Result<Logs<'s>, String> {
-    let mut known: BTreeMap<u64, (&str, i32)> = BTreeMap::new();
+    let mut known: BTreeMap<u64, &Sent> = BTreeMap::new();
     let mut names: Vec<&str> = Vec::new();
     for record in sent {
-        known.insert(record.id, (record.topic, record.partition));
+        known.insert(record.id, record);
         if !names.contains(&record.topic) {
             names.push(record.topic);
         }
@@ -131,14 +134,22 @@ fn read<'s>(cluster: &Cluster, sent: &'s [Sent]) -> Result<Logs<'s>, String> {
                     .ok_or("an empty batch")?
                     .map_err(|why| why.to_string())?;
                 view.verify_crc().map_err(|why| why.to_string())?;
+                let log_append_time = view.header().attributes.is_log_append_time();
                 let records = view.records(64 << 20).map_err(|why| why.to_string())?;
                 for record in records.to_vec().map_err(|why| why.to_string())? {
                     let value = record.value.unwrap_or_default();
                     let id = value.first_chunk::<8>().map(|id| u64::from_be_bytes(*id));
                     let id = id.ok_or("a record without a name")?;
-                    if known.get(&id) != Some(&(name, partition)) {
+                    let sent = known
+                        .get(&id)
+                        .filter(|sent| (sent.topic, sent.partition) == (name, partition))
+                        .ok_or_else(|| {
+                            format!("record {id} is in {name}-{partition}, where it was not sent")
+                        })?;
+                    let stamped = log_append_time || record.timestamp == sent.timestamp;
+                    if !stamped || value.len() != sent.size {
                         return Err(format!(
-                            "record {id} is in {name}-{partition}, where it was not sent"
+                            "record {id} of {name}-{partition} was written otherwise than it was handed over"
                         ));
                     }
                     let place = logs.entry((name, partition, id)).or_insert(Place {

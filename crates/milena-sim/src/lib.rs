@@ -17,10 +17,12 @@
 mod law;
 mod network;
 mod plan;
+mod tally;
 mod tell;
 mod wire;
 mod world;
 
 pub use law::Broken;
-pub use plan::{Plan, run, run_with};
+pub use plan::{Plan, Ran, run, run_with};
+pub use tally::Tally;
 pub use world::World;

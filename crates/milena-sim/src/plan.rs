@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use milena_broker::{Act, ApiKey, Change, ClusterConfig, Cut, ErrorCode, Rule, TopicConfig};
 use milena_record::Compression;
-use milena_sender::Config;
 use milena_sender::accumulator::{self, Record, Refused, Target, Value, Want};
 use milena_sender::client::Rng;
+use milena_sender::{Config, Counters};
 
 use crate::law::{self, Broken, Sent};
 use crate::world::{MOST_STEPS, World};
@@ -15,6 +15,8 @@ const TOPICS: [&str; 2] = ["orders", "payments"];
 /// How long the producer may take to deliver everything once nothing is at fault any more. Less than the delivery
 /// timeout of most plans, so that giving up is no way to come to rest.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// Records have one timestamp after the other, from here on.
+const FIRST_TIMESTAMP: i64 = 1_700_000_000_000;
 /// Until then the world is at fault.
 const TROUBLE: Duration = Duration::from_secs(3);
 
@@ -229,12 +231,21 @@ fn produce_fault(rng: &mut Rng) -> Act {
     }
 }
 
+/// What a run that kept the laws has to tell.
+#[derive(Clone, Debug)]
+pub struct Ran {
+    /// What happened, if it was to be told.
+    pub journal: Vec<String>,
+    /// What the sender counted.
+    pub counters: Counters,
+}
+
 /// Runs a plan and checks the laws; with `telling`, keeps a journal and returns it.
 ///
 /// # Errors
 ///
 /// The law that did not hold, with the journal if there is one.
-pub fn run_with(plan: Plan, telling: bool) -> Result<Vec<String>, Box<Broken>> {
+pub fn run_with(plan: Plan, telling: bool) -> Result<Ran, Box<Broken>> {
     let seed = plan.seed;
     let mut world = World::new(
         seed,
@@ -246,7 +257,10 @@ pub fn run_with(plan: Plan, telling: bool) -> Result<Vec<String>, Box<Broken>> {
     let outcome = carry_out(&plan, &mut world);
     let journal = world.journal.take().unwrap_or_default();
     match outcome {
-        Ok(()) => Ok(journal),
+        Ok(()) => Ok(Ran {
+            journal,
+            counters: world.sender.counters().clone(),
+        }),
         Err(what) => Err(Box::new(Broken {
             seed,
             what,
@@ -345,7 +359,9 @@ fn hand_over(
     let handle = world.accumulator.topic(topic)?;
     let mut value = id.to_be_bytes().to_vec();
     value.resize(plan.record_size.max(8), b'.');
+    let timestamp = FIRST_TIMESTAMP + id as i64;
     let record = Record {
+        timestamp: Some(timestamp),
         value: Value::Borrowed(&value),
         ..Record::default()
     };
@@ -361,6 +377,8 @@ fn hand_over(
             topic,
             partition: appended.partition,
             id,
+            timestamp,
+            size: value.len(),
             delivery: appended.delivery?,
         }),
         // Out of memory for now, or metadata does not know the partition.

@@ -4,7 +4,10 @@
 
 use std::process::ExitCode;
 
-use milena_sim::{Plan, run_with};
+use milena_sim::{Plan, Tally, run_with};
+
+/// From so many seeds on, everything that the laws are about has to happen in one of them.
+const ENOUGH: u64 = 1_000;
 
 fn main() -> ExitCode {
     let mut seeds = 1_000;
@@ -44,25 +47,35 @@ fn main() -> ExitCode {
         return tell(plan(seed));
     }
     let mut failed = 0_u64;
+    let mut tally = Tally::default();
     for seed in from..from + seeds {
-        if let Err(broken) = run_with(plan(seed), false) {
-            println!("{broken}");
-            failed += 1;
-            if failed >= most_failures {
-                break;
+        match run_with(plan(seed), false) {
+            Ok(ran) => tally.add(&ran.counters),
+            Err(broken) => {
+                println!("{broken}");
+                failed += 1;
+                if failed >= most_failures {
+                    break;
+                }
             }
         }
     }
     println!("{} passed, {failed} failed", seeds.saturating_sub(failed));
-    ExitCode::from(u8::from(failed > 0))
+    println!("{tally}");
+    let missing = tally.missing();
+    let untried = failed == 0 && seeds >= ENOUGH && !missing.is_empty();
+    if untried {
+        println!("no run had {}", missing.join(", "));
+    }
+    ExitCode::from(u8::from(failed > 0 || untried))
 }
 
 /// Runs one seed and prints what happened.
 fn tell(plan: Plan) -> ExitCode {
     println!("{plan:#?}");
     match run_with(plan, true) {
-        Ok(journal) => {
-            for line in journal {
+        Ok(ran) => {
+            for line in ran.journal {
                 println!("{line}");
             }
             println!("the laws hold");
