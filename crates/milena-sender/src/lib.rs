@@ -8,11 +8,53 @@
 //! The code map, in reading order: [`Config`]; `partition` (what one partition waits for, and
 //! why); `board` (who is next, without scans); `verdict` (what an error code means); `sender`
 //! (the type and its methods); `produce` (what goes into a request); `seal` (compressing and
-//! cutting); `frame` (a request's bytes); `answer`, `settle` and `expiry` (what answers, losses
+//! cutting); `frame` (a request's bytes); `settle` and `expiry` (what answers, losses
 //! and time make of batches); `hear` (what accumulator and client tell); `identity`; `topics`.
+//!
+//! # Used alone
+//!
+//! Whoever has sockets and a clock drives it; here a hand does, up to the first request.
+//!
+//! ```
+//! use std::io::IoSlice;
+//! use std::sync::Arc;
+//! use std::time::Instant;
+//!
+//! use milena_sender::accumulator::{self, Accumulator};
+//! use milena_sender::client::{self, Action, Address};
+//! use milena_sender::{Config, Cursor, FrameBuffer, Sender, Transmit};
+//! use milena_wire::{ApiKey, peek_request};
+//!
+//! let now = Instant::now();
+//! let records = Arc::new(Accumulator::new(accumulator::Config::default(), 1));
+//! let config = Config {
+//!     client: client::Config::new(vec![Address::new("127.0.0.1", 9092)]),
+//!     ..Config::default()
+//! };
+//! let mut sender = Sender::new(config, records, 1, now);
+//!
+//! // It wants to be connected to a bootstrap server.
+//! let Some(Action::Connect { connection, .. }) = sender.poll_action(now) else {
+//!     panic!("there is a server to try");
+//! };
+//! sender.handle_connected(now, connection);
+//!
+//! // The first thing it says is to ask what the broker understands.
+//! let Some(Transmit::Write(job)) = sender.poll_transmit(now, connection) else {
+//!     panic!("a new connection begins with a question");
+//! };
+//! let mut frame = FrameBuffer::new();
+//! job.encode(&mut frame)?;
+//! let mut slices = [IoSlice::new(&[]); 8];
+//! let filled = frame.slices(&job, &Cursor::default(), &mut slices);
+//! let bytes: Vec<u8> = slices[..filled].iter().flat_map(|slice| slice.iter().copied()).collect();
+//! let (api, _version) = peek_request(&bytes[4..]).expect("a request");
+//! assert_eq!(api, ApiKey::API_VERSIONS);
+//! sender.handle_written(now, connection, job);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 #![forbid(unsafe_code)]
 
-mod answer;
 mod board;
 mod config;
 mod counters;

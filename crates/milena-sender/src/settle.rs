@@ -9,9 +9,9 @@ use milena_accumulator::{
 };
 use milena_client::{Backoff, ConnectionId, Endpoint, LeaderHint, LostReason, NodeId, Why};
 use milena_wire::api::produce::{LeaderIdAndEpoch, NodeEndpoint, PartitionProduceResponse};
+use milena_wire::produced::{self, TopicName};
 use milena_wire::{ErrorCode, Fault, Uuid, Version};
 
-use crate::answer::{self, TopicName};
 use crate::partition::Parcel;
 use crate::seal::SealItem;
 use crate::sender::Sender;
@@ -35,7 +35,7 @@ impl Sender {
             }
         }
         let mut hints: Vec<(Slot, LeaderIdAndEpoch)> = Vec::new();
-        let read = answer::read(body, version, |topic, answer| {
+        let read = produced::read(body, version, |topic, answer| {
             let Some(slot) = self.slot_of(topic, answer.index) else {
                 return;
             };

@@ -76,6 +76,7 @@ mod fault;
 mod frame;
 mod header;
 mod message;
+pub mod produced;
 mod records;
 mod request;
 mod schema;

@@ -1,28 +1,36 @@
 //! Reading a Produce response, one partition after the other, without keeping it.
 
-use milena_wire::api::produce::{NodeEndpoint, PartitionProduceResponse};
-use milena_wire::{Decode, Fault, Parsed, Uuid, Version, tags, uvarint, whole};
+use crate::api::produce::{NodeEndpoint, PartitionProduceResponse};
+use crate::{Decode, Fault, Parsed, Uuid, Version, tags, uvarint, whole};
 
 /// Who a topic in the response is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum TopicName<'a> {
+pub enum TopicName<'a> {
+    /// By name, up to version 12.
     Name(&'a str),
+    /// By id, from version 13 on.
     Id(Uuid),
 }
 
 /// What a response says besides its partitions.
 #[derive(Debug, Default)]
-pub(crate) struct Remarks<'a> {
-    pub(crate) throttle_ms: i32,
+pub struct Remarks<'a> {
+    /// How long the client is asked to be silent, in milliseconds.
+    pub throttle_ms: i32,
     /// Where leaders that it names can be reached (KIP-951).
-    pub(crate) endpoints: Vec<NodeEndpoint<'a>>,
+    pub endpoints: Vec<NodeEndpoint<'a>>,
 }
 
 /// Reads the body of a Produce response and hands each partition's answer to `tell`, in its order.
 ///
 /// The response is taken apart where it lies: a broker answers thousands of times a second, and
-/// most answers are about a single partition.
-pub(crate) fn read<'a>(
+/// most answers are about a single partition. What it tells is what
+/// [`ProduceResponse`](crate::ProduceResponse) would hold.
+///
+/// # Errors
+///
+/// Where the bytes end early or are not what the version has; what was told before stays told.
+pub fn read<'a>(
     body: &'a [u8],
     version: Version,
     mut tell: impl FnMut(TopicName<'a>, PartitionProduceResponse<'a>),
@@ -76,8 +84,8 @@ fn topic_name(input: &[u8], version: Version) -> Parsed<'_, TopicName<'_>> {
 
 #[cfg(test)]
 mod tests {
-    use milena_wire::api::produce::{LeaderIdAndEpoch, TopicProduceResponse};
-    use milena_wire::{Encode, ProduceRequest, ProduceResponse, Request, Writer};
+    use crate::api::produce::{LeaderIdAndEpoch, TopicProduceResponse};
+    use crate::{Encode, ProduceRequest, ProduceResponse, Request, Writer};
 
     use super::*;
 
