@@ -27,7 +27,15 @@ const LAYERS: &[Layer] = &[
     Layer {
         name: "milena-record",
         ours: &[],
-        theirs: &["crc32c", "flate2", "lz4_flex", "snap", "thiserror", "zstd"],
+        theirs: &[
+            "crc32c",
+            "flate2",
+            "libdeflater",
+            "lz4_flex",
+            "snap",
+            "thiserror",
+            "zstd",
+        ],
     },
     Layer {
         name: "milena-partitioner",

@@ -78,7 +78,7 @@
 //!
 //! # Features
 //!
-//! `gzip`, `snappy`, `lz4`, `zstd`: the codecs, all on by default. Only zstd needs a C compiler.
+//! `gzip`, `snappy`, `lz4`, `zstd`: the codecs, all on by default. gzip and zstd need a C compiler.
 //!
 //! # For tests
 //!

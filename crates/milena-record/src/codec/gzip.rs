@@ -1,20 +1,29 @@
-//! Gzip, RFC 1952, by zlib-rs.
+//! Gzip, RFC 1952: written by libdeflate, which wants to see a body whole, and read by zlib-rs, a piece at a time.
 
-use flate2::{Compress, FlushCompress, Status, read::MultiGzDecoder};
+use flate2::read::MultiGzDecoder;
+use libdeflater::{CompressionLvl, Compressor};
 
 use super::compressor::{CompressError, failed};
 use super::{Codec, read_all};
 use crate::DecompressError;
 
 pub(super) struct Context {
-    level: u32,
-    stream: Compress,
+    effort: i32,
+    compressor: Compressor,
 }
 
-/// A window of 32 KiB, the format's largest.
-const WINDOW_BITS: u8 = 15;
+const DEFAULT_LEVEL: usize = 6;
 
-const DEFAULT_LEVEL: u32 = 6;
+/// The library's level for each of ours, which are zlib's: the one whose batches of records have about the size of
+/// zlib's, or less. The library's own are spread wider, to 12.
+const EFFORT: [i32; 10] = [0, 1, 2, 3, 4, 5, 5, 6, 7, 8];
+
+fn effort(level: Option<i32>) -> i32 {
+    // -1 means the default too.
+    let level = level.and_then(|level| usize::try_from(level).ok());
+    let effort = level.and_then(|level| EFFORT.get(level).copied());
+    effort.unwrap_or(EFFORT[DEFAULT_LEVEL])
+}
 
 pub(super) fn compress(
     context: &mut Option<Context>,
@@ -22,32 +31,23 @@ pub(super) fn compress(
     body: &[u8],
     out: &mut [u8],
 ) -> Result<usize, CompressError> {
-    // -1 means the default too.
-    let level = level.and_then(|level| u32::try_from(level).ok());
-    let level = level.unwrap_or(DEFAULT_LEVEL);
-    let stream = match context {
-        Some(context) if context.level == level => {
-            context.stream.reset();
-            &mut context.stream
-        }
-        _ => {
-            let stream = Compress::new_gzip(flate2::Compression::new(level), WINDOW_BITS);
-            &mut context.insert(Context { level, stream }).stream
-        }
+    let effort = effort(level);
+    let context = match context {
+        Some(context) if context.effort == effort => context,
+        _ => context.insert(Context {
+            effort,
+            compressor: Compressor::new(CompressionLvl::new(effort).unwrap_or_default()),
+        }),
     };
-
-    let status = stream
-        .compress(body, out, FlushCompress::Finish)
-        .map_err(|error| failed(Codec::Gzip, error))?;
-    match status {
-        Status::StreamEnd => Ok(stream.total_out() as usize),
-        _ => Err(failed(Codec::Gzip, "it grows beyond its bound")),
-    }
+    context
+        .compressor
+        .gzip_compress(body, out)
+        .map_err(|error| failed(Codec::Gzip, error))
 }
 
-/// Level 1 writes 9 bits for a byte at worst; the frame and the heads of blocks come on top.
+/// What does not compress is stored, with 5 bytes before a block of at least 5,000; the frame comes on top.
 pub(super) const fn bound(len: usize) -> usize {
-    len + len / 8 + len / 1000 + 64
+    len + len / 500 + 64
 }
 
 pub(super) fn decompress(body: &[u8], limit: usize) -> Result<Vec<u8>, DecompressError> {
