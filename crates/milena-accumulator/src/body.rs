@@ -65,22 +65,38 @@ impl Body {
         }))
     }
 
-    /// What `self` was compressed to. It stays charged by its new length at most; the rest goes back at once, if
-    /// nobody else holds the raw body.
-    pub fn compressed(self, bytes: Vec<u8>) -> Self {
+    /// What `self` was compressed to. It takes the first of the chunks that the raw body was in, so that no memory is
+    /// asked for; the others go back at once. If somebody else holds the raw body, or it is in no chunks of the pool,
+    /// the bytes get an allocation of their own.
+    pub fn compressed(self, bytes: &[u8]) -> Self {
         let Ok(mut raw) = Arc::try_unwrap(self.0) else {
-            return Self::from_vec(bytes);
+            return Self::from_vec(bytes.to_vec());
         };
-        let memory = raw.memory.take().map(|Memory { pool, bytes: held }| {
+        let Some(Memory { pool, bytes: held }) = raw.memory.take() else {
+            return Self::from_vec(bytes.to_vec());
+        };
+        let mut chunks = mem::take(&mut raw.chunks);
+        let kept = bytes.len().div_ceil(pool.chunk_size());
+        let pooled = |chunk: &Vec<u8>| chunk.capacity() == pool.chunk_size();
+        let (keep, chunks) = if chunks.len() >= kept && chunks.iter().all(pooled) {
+            let spare = chunks.split_off(kept);
+            for (chunk, part) in chunks.iter_mut().zip(bytes.chunks(pool.chunk_size())) {
+                chunk.clear();
+                chunk.extend_from_slice(part);
+            }
+            let keep = kept * pool.chunk_size();
+            pool.put_chunks(held - keep, spare);
+            (keep, chunks)
+        } else {
             let keep = held.min(bytes.len());
-            pool.put_chunks(held - keep, mem::take(&mut raw.chunks));
-            Memory { pool, bytes: keep }
-        });
+            pool.put_chunks(held - keep, chunks);
+            (keep, vec![bytes.to_vec()])
+        };
         Self(Arc::new(Inner {
             len: bytes.len(),
-            chunks: vec![bytes],
+            chunks,
             cuts: Vec::new(),
-            memory,
+            memory: Some(Memory { pool, bytes: keep }),
         }))
     }
 
@@ -204,7 +220,7 @@ mod tests {
         let other = body.clone();
         drop(body);
         assert_eq!(pool.snapshot().available, 80);
-        let small = other.compressed(vec![0; 7]);
+        let small = other.compressed(&[0; 7]);
         assert_eq!(pool.snapshot().available, 93);
         assert_eq!((small.len(), small.charged()), (7, 7));
         drop(small);

@@ -527,8 +527,16 @@ fn a_compressed_body_keeps_only_what_it_needs() {
     let mut batch = accumulator.take(topic.slot(0).unwrap()).unwrap().batch;
     assert_eq!(accumulator.snapshot().buffered(), 3 * 2048);
     let raw = std::mem::replace(&mut batch.body, Body::from_vec(Vec::new()));
-    batch.body = raw.compressed(vec![0; 300]);
-    assert_eq!(accumulator.snapshot().buffered(), 300);
+    batch.body = raw.compressed(&[1; 2500]);
+    assert_eq!(batch.body.to_vec(), [1; 2500]);
+    assert_eq!(accumulator.snapshot().buffered(), 2 * 2048);
+    let shared = batch.body.clone();
+    let raw = std::mem::replace(&mut batch.body, Body::from_vec(Vec::new()));
+    assert_eq!(raw.compressed(&[2; 300]).to_vec(), [2; 300]);
+    assert_eq!(shared.to_vec(), [1; 2500]);
+    batch.body = shared.compressed(&[3; 10_000]);
+    assert_eq!(batch.body.to_vec(), [3; 10_000]);
+    assert_eq!(accumulator.snapshot().buffered(), 2 * 2048);
     batch.complete(done(0), &mut Bin::new());
     assert_eq!(accumulator.snapshot().buffered(), 0);
 }

@@ -186,7 +186,7 @@ fn deadlines_are_fired_by_the_driver() {
         &mut rest.body,
         milena_accumulator::Body::from_vec(Vec::new()),
     );
-    rest.body = raw.compressed(vec![0; CHUNK]);
+    rest.body = raw.compressed(&[0; CHUNK]);
     assert!(poll(&mut small).is_pending());
     accumulator.fire_deadlines(at(20), &mut bin);
     assert!(matches!(

@@ -114,10 +114,13 @@ impl Seal<'_> {
     /// Compresses a batch that was never sent. One that comes out larger than a request may be
     /// is cut before it gets a sequence.
     fn whole(&mut self, mut parcel: Parcel, limit: usize) -> Parts {
-        let compressed = match self.compress(&parcel.batch.body) {
-            Ok(Some(bytes)) => bytes,
-            Ok(None) => return Ok(Made::whole(parcel)),
-            Err(why) => return Err((parcel, why)),
+        if self.compression.codec() == Codec::None {
+            return Ok(Made::whole(parcel));
+        }
+        let body = parcel.batch.body.segments();
+        let compressed = match self.compressor.compressed(self.compression, body) {
+            Ok(bytes) => bytes,
+            Err(why) => return Err((parcel, why.to_string())),
         };
         let raw_len = parcel.batch.body.len();
         if raw_len > 0 {
@@ -188,11 +191,11 @@ impl Seal<'_> {
         if self.compression.codec() == Codec::None {
             return Ok(None);
         }
-        let mut out = Vec::new();
-        self.compressor
-            .compress(self.compression, body.segments(), &mut out)
-            .map_err(|why| why.to_string())?;
-        Ok(Some(out))
+        let compressed = self
+            .compressor
+            .compressed(self.compression, body.segments());
+        let compressed = compressed.map_err(|why| why.to_string())?;
+        Ok(Some(compressed.to_vec()))
     }
 }
 

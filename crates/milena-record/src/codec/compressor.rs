@@ -10,7 +10,8 @@ use super::{Codec, Compression};
 /// Compresses bodies. Keeps the codecs' contexts and buffers between batches: belongs to one worker.
 ///
 /// A context is made when its codec is first used: about 0.7 MiB for gzip, 16 KiB for lz4 and snappy, 1.3 MiB and more
-/// for zstd, depending on its level. The buffers are as large as a body before compression, and at most 1 MiB each.
+/// for zstd, depending on its level. The buffers are as large
+/// as a body before compression.
 #[derive(Default)]
 pub struct Compressor {
     /// The body in one piece.
@@ -28,7 +29,7 @@ pub struct Compressor {
     zstd: Option<super::zstd::Context>,
 }
 
-/// Buffers are given back when they have grown beyond this.
+/// Buffers that have grown beyond this are given back when the next body can do with less.
 const KEEP: usize = 1 << 20;
 
 impl Compressor {
@@ -38,8 +39,6 @@ impl Compressor {
     }
 
     /// Compresses a body, given in any number of pieces, and leaves the result in `out`, whose old content goes.
-    ///
-    /// An `out` that is too small grows to the size of the result, and no further.
     ///
     /// # Errors
     ///
@@ -51,32 +50,34 @@ impl Compressor {
         out: &mut Vec<u8>,
     ) -> Result<(), CompressError> {
         out.clear();
-        if compression.codec() == Codec::None {
-            body.into_iter()
-                .for_each(|piece| out.extend_from_slice(piece));
-            return Ok(());
-        }
+        out.extend_from_slice(self.compressed(compression, body)?);
+        Ok(())
+    }
 
+    /// Compresses a body, given in any number of pieces. The result stays here until the next one.
+    ///
+    /// # Errors
+    ///
+    /// [`CompressError`] if the codec's library fails, in practice only for want of memory.
+    pub fn compressed<'s>(
+        &mut self,
+        compression: Compression,
+        body: impl IntoIterator<Item = &'s [u8]>,
+    ) -> Result<&[u8], CompressError> {
         let mut gathered = mem::take(&mut self.gathered);
-        let mut room = mem::take(&mut self.room);
+        if gathered.capacity() > KEEP {
+            gathered = Vec::new();
+        }
         let body = gather(body, &mut gathered);
         let worst = bound(compression.codec(), body.len());
-        if room.len() < worst {
+        let mut room = mem::take(&mut self.room);
+        if room.len() < worst || room.len() > worst.max(KEEP) {
             // Fresh zeros cost nothing before they are touched; growing would copy what nobody reads.
             room = vec![0; worst];
         }
         let result = self.compress_one(compression, body, &mut room);
-        if let Ok(len) = result {
-            out.reserve_exact(len);
-            out.extend_from_slice(&room[..len]);
-        }
-        if gathered.capacity() <= KEEP {
-            self.gathered = gathered;
-        }
-        if room.len() <= KEEP {
-            self.room = room;
-        }
-        result.map(drop)
+        (self.gathered, self.room) = (gathered, room);
+        Ok(&self.room[..result?])
     }
 
     /// Compresses a body into the front of `out`, which has room for the worst case; how much of it was needed.
@@ -87,6 +88,10 @@ impl Compressor {
         out: &mut [u8],
     ) -> Result<usize, CompressError> {
         match compression.codec() {
+            Codec::None => {
+                out[..body.len()].copy_from_slice(body);
+                Ok(body.len())
+            }
             #[cfg(feature = "gzip")]
             Codec::Gzip => super::gzip::compress(&mut self.gzip, compression.level(), body, out),
             #[cfg(feature = "snappy")]
@@ -96,10 +101,8 @@ impl Compressor {
             #[cfg(feature = "zstd")]
             Codec::Zstd => super::zstd::compress(&mut self.zstd, compression.level(), body, out),
             // A `Compression` of a codec that is not built cannot be made.
-            codec => {
-                let _ = (body, out);
-                Err(failed(codec, "it is not built"))
-            }
+            #[allow(unreachable_patterns, reason = "unless all are built")]
+            codec => Err(failed(codec, "it is not built")),
         }
     }
 }
