@@ -57,7 +57,7 @@ impl Producer {
         record: Record<'a>,
     ) -> impl Future<Output = Result<Delivery, SendError>> + Send + 'a {
         let producer = self;
-        Sending::Begins(SendRecord { producer, record })
+        Sending::new(SendRecord { producer, record })
     }
 
     /// Accepts a record now, or hands it back. Never waits.

@@ -115,18 +115,22 @@ pub struct Message<'a> {
     key: Part<'a>,
     value: Part<'a>,
     headers: Headers<'a>,
-    partition: Option<i32>,
-    /// [`NOW`], the record's own, or [`BEFORE`].
+    /// [`ANY`], the one that was named, or [`INVALID`].
+    partition: i32,
+    /// [`NOW`], the record's own, or [`INVALID`].
     timestamp: i64,
 }
 
 const _: () = assert!(size_of::<Record<'_>>() <= 128);
 
+/// No partition was named.
+const ANY: i32 = i32::MIN;
+
 /// The record has no timestamp of its own.
 const NOW: i64 = i64::MIN;
 
-/// Any time before 1970, which is refused when the message is sent.
-const BEFORE: i64 = -1;
+/// Any negative partition or time, which is refused when the message is sent.
+const INVALID: i32 = -1;
 
 impl Default for Message<'_> {
     #[inline]
@@ -135,7 +139,7 @@ impl Default for Message<'_> {
             key: Part::NULL,
             value: Part::NULL,
             headers: Headers::default(),
-            partition: None,
+            partition: ANY,
             timestamp: NOW,
         }
     }
@@ -187,14 +191,14 @@ impl<'a> Message<'a> {
     /// Names the partition, whatever the key. It must not be negative.
     #[inline]
     pub fn partition(mut self, partition: i32) -> Self {
-        self.partition = Some(partition);
+        self.partition = partition.max(INVALID);
         self
     }
 
     /// Sets the time in milliseconds since 1970, at least 0. Default: when it is sent.
     #[inline]
     pub fn timestamp(mut self, millis: i64) -> Self {
-        self.timestamp = millis.max(BEFORE);
+        self.timestamp = millis.max(INVALID.into());
         self
     }
 
@@ -249,7 +253,7 @@ impl<'a> Message<'a> {
     #[inline(always)]
     pub(crate) fn lend(&self) -> milena_accumulator::Record<'_> {
         milena_accumulator::Record {
-            timestamp: (self.timestamp != NOW).then_some(self.timestamp),
+            timestamp: self.own_timestamp(),
             key: self.key.bytes(),
             value: match &self.value {
                 Part::Slice(None) => Value::Null,
@@ -262,21 +266,31 @@ impl<'a> Message<'a> {
 
     #[inline(always)]
     pub(crate) fn target(&self) -> Target {
-        match self.partition {
+        match self.named_partition() {
             Some(partition) => Target::Partition(partition),
             None => Target::Any,
         }
     }
 
+    #[inline(always)]
+    fn named_partition(&self) -> Option<i32> {
+        (self.partition != ANY).then_some(self.partition)
+    }
+
+    #[inline(always)]
+    fn own_timestamp(&self) -> Option<i64> {
+        (self.timestamp != NOW).then_some(self.timestamp)
+    }
+
     /// What Kafka's own record refuses when it is made.
     #[inline(always)]
     pub(crate) fn check(&self) -> Result<(), SendError> {
-        if self.partition.is_some_and(|partition| partition < 0) {
+        if self.partition == INVALID {
             return Err(SendError::Invalid(
                 "the partition of a record must not be negative",
             ));
         }
-        if self.timestamp == BEFORE {
+        if self.timestamp == INVALID.into() {
             return Err(SendError::Invalid(
                 "the timestamp of a record must not be negative",
             ));
@@ -297,11 +311,8 @@ impl fmt::Debug for Message<'_> {
     /// Shows sizes rather than contents: records may hold what must not be logged.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Message")
-            .field("partition", &self.partition)
-            .field(
-                "timestamp",
-                &(self.timestamp != NOW).then_some(self.timestamp),
-            )
+            .field("partition", &self.named_partition())
+            .field("timestamp", &self.own_timestamp())
             .field("key_len", &self.key_bytes().map(<[u8]>::len))
             .field("value_len", &self.value_bytes().map(<[u8]>::len))
             .field("headers", &self.header_count())
@@ -371,6 +382,23 @@ mod tests {
         assert_eq!(message.value_bytes(), None);
         let headers: Vec<_> = message.iter_headers().map(|h| (h.key, h.value)).collect();
         assert_eq!(headers, [("a", Some(&b""[..])), ("b", None)]);
+    }
+
+    #[test]
+    fn nothing_negative_is_accepted() {
+        for partition in [-1, i32::MIN] {
+            assert!(Message::new().partition(partition).check().is_err());
+        }
+        for millis in [-1, i64::MIN] {
+            assert!(Message::new().timestamp(millis).check().is_err());
+        }
+        assert!(Message::new().check().is_ok());
+        let last = Message::new().partition(i32::MAX).timestamp(i64::MAX);
+        assert!(last.check().is_ok());
+        assert_eq!(last.lend().timestamp, Some(i64::MAX));
+        assert_eq!(last.target(), Target::Partition(i32::MAX));
+        assert_eq!(Message::new().lend().timestamp, None);
+        assert_eq!(Message::new().target(), Target::Any);
     }
 
     #[test]

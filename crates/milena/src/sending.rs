@@ -4,8 +4,9 @@
 //! when it is first polled, which costs a quarter of what sending it does.
 
 use std::future::Future;
+use std::mem;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use milena_accumulator::{Delivery, Want};
 
@@ -16,55 +17,67 @@ use crate::shared::Wanted;
 use crate::topic::{Topic, expect_delivery};
 
 /// A record, and where it is to be sent.
-pub(crate) trait Job: Sized {
+pub(crate) trait Job<'a> {
     /// What is given for an accepted record.
     type Accepted;
 
     /// The short way, in nearly all cases all there is. `None` if there is something to wait for, or something wrong.
     fn now(&self) -> Option<Self::Accepted>;
 
-    /// The long way.
-    fn later(self) -> impl Future<Output = Result<Self::Accepted, SendError>> + Send;
+    /// The long way. Takes the record.
+    fn later(&mut self) -> Later<'a, Self::Accepted>;
 }
 
+pub(crate) type Later<'a, T> = Pin<Box<dyn Future<Output = Result<T, SendError>> + Send + 'a>>;
+
 /// Sends a record: the short way when it is first polled, or else the long one.
-pub(crate) enum Sending<'a, J: Job> {
-    Begins(J),
-    Waits(Pin<Box<dyn Future<Output = Result<J::Accepted, SendError>> + Send + 'a>>),
+///
+/// The job is no part of an enum, which would hide its state in some field of the record and so take the record's
+/// fields to pieces that do not fit them when it is moved.
+pub(crate) struct Sending<'a, J: Job<'a>> {
+    job: J,
+    state: State<'a, J::Accepted>,
+}
+
+enum State<'a, T> {
+    Begins,
+    Waits(Later<'a, T>),
     Ended,
 }
 
-impl<'a, J: Job + Unpin + 'a> Future for Sending<'a, J> {
-    type Output = Result<J::Accepted, SendError>;
+impl<'a, J: Job<'a>> Sending<'a, J> {
+    #[inline]
+    pub(crate) fn new(job: J) -> Self {
+        let state = State::Begins;
+        Self { job, state }
+    }
 
-    #[inline(always)]
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.get_mut();
-        if let Self::Begins(job) = this
-            && let Some(accepted) = job.now()
-        {
-            *this = Self::Ended;
-            return Poll::Ready(Ok(accepted));
+    #[cold]
+    fn poll_later(&mut self, cx: &mut Context<'_>) -> Poll<Result<J::Accepted, SendError>> {
+        if let State::Begins = self.state {
+            self.state = State::Waits(self.job.later());
         }
-        this.poll_later(cx)
+        let State::Waits(later) = &mut self.state else {
+            panic!("a future was polled after it was ready");
+        };
+        let sent = ready!(later.as_mut().poll(cx));
+        self.state = State::Ended;
+        Poll::Ready(sent)
     }
 }
 
-impl<'a, J: Job + 'a> Sending<'a, J> {
-    #[cold]
-    fn poll_later(&mut self, cx: &mut Context<'_>) -> Poll<Result<J::Accepted, SendError>> {
-        loop {
-            match self {
-                Self::Waits(waiting) => return waiting.as_mut().poll(cx),
-                Self::Begins(_) | Self::Ended => {
-                    if let Self::Begins(job) = std::mem::replace(self, Self::Ended) {
-                        *self = Self::Waits(Box::pin(job.later()));
-                    } else {
-                        panic!("a future was polled after it was ready");
-                    }
-                }
-            }
+impl<'a, J: Job<'a> + Unpin> Future for Sending<'a, J> {
+    type Output = Result<J::Accepted, SendError>;
+
+    #[inline(always)]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if let State::Begins = self.state
+            && let Some(accepted) = self.job.now()
+        {
+            self.state = State::Ended;
+            return Poll::Ready(Ok(accepted));
         }
+        self.poll_later(cx)
     }
 }
 
@@ -74,7 +87,7 @@ pub(crate) struct SendMessage<'a> {
     pub(crate) message: Message<'a>,
 }
 
-impl Job for SendMessage<'_> {
+impl<'a> Job<'a> for SendMessage<'a> {
     type Accepted = Delivery;
 
     #[inline(never)]
@@ -85,9 +98,12 @@ impl Job for SendMessage<'_> {
         appended.ok()?.delivery
     }
 
-    async fn later(self) -> Result<Delivery, SendError> {
-        let sent = self.topic.send_waiting(&self.message, Wanted::Delivery);
-        sent.await.map(expect_delivery)
+    fn later(&mut self) -> Later<'a, Delivery> {
+        let (topic, message) = (self.topic, mem::take(&mut self.message));
+        Box::pin(async move {
+            let sent = topic.send_waiting(&message, Wanted::Delivery);
+            sent.await.map(expect_delivery)
+        })
     }
 }
 
@@ -97,7 +113,7 @@ pub(crate) struct EnqueueMessage<'a> {
     pub(crate) message: Message<'a>,
 }
 
-impl Job for EnqueueMessage<'_> {
+impl<'a> Job<'a> for EnqueueMessage<'a> {
     type Accepted = ();
 
     #[inline(never)]
@@ -108,9 +124,12 @@ impl Job for EnqueueMessage<'_> {
         appended.ok().map(drop)
     }
 
-    async fn later(self) -> Result<(), SendError> {
-        let sent = self.topic.send_waiting(&self.message, Wanted::Nothing);
-        sent.await.map(drop)
+    fn later(&mut self) -> Later<'a, ()> {
+        let (topic, message) = (self.topic, mem::take(&mut self.message));
+        Box::pin(async move {
+            let sent = topic.send_waiting(&message, Wanted::Nothing);
+            sent.await.map(drop)
+        })
     }
 }
 
@@ -120,7 +139,7 @@ pub(crate) struct SendRecord<'a> {
     pub(crate) record: Record<'a>,
 }
 
-impl Job for SendRecord<'_> {
+impl<'a> Job<'a> for SendRecord<'a> {
     type Accepted = Delivery;
 
     #[inline(never)]
@@ -133,8 +152,14 @@ impl Job for SendRecord<'_> {
         appended.ok()?.delivery
     }
 
-    async fn later(self) -> Result<Delivery, SendError> {
-        let sent = self.producer.send_waiting(&self.record, Wanted::Delivery);
-        sent.await.map(expect_delivery)
+    fn later(&mut self) -> Later<'a, Delivery> {
+        let (producer, record) = (
+            self.producer,
+            mem::replace(&mut self.record, Record::to("")),
+        );
+        Box::pin(async move {
+            let sent = producer.send_waiting(&record, Wanted::Delivery);
+            sent.await.map(expect_delivery)
+        })
     }
 }

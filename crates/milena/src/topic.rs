@@ -35,7 +35,7 @@ impl Topic {
         message: Message<'a>,
     ) -> impl Future<Output = Result<Delivery, SendError>> + Send + 'a {
         let topic = self;
-        Sending::Begins(SendMessage { topic, message })
+        Sending::new(SendMessage { topic, message })
     }
 
     /// Accepts a message whose outcome is nobody's business: the cheapest way to send.
@@ -53,7 +53,7 @@ impl Topic {
         message: Message<'a>,
     ) -> impl Future<Output = Result<(), SendError>> + Send + 'a {
         let topic = self;
-        Sending::Begins(EnqueueMessage { topic, message })
+        Sending::new(EnqueueMessage { topic, message })
     }
 
     /// Accepts a message now, or hands it back: see [`Producer::try_send`](crate::Producer::try_send).
