@@ -212,6 +212,18 @@ impl Board {
         std::mem::take(&mut self.unidentified)
     }
 
+    /// Whether a partition is parked for want of a producer id.
+    pub(crate) fn has_unidentified(&mut self) -> bool {
+        while let Some(slot) = self.unidentified.last() {
+            let waits = |p: &Partition| p.schedule == Schedule::Parked(Reason::NoProducerId);
+            if self.get(*slot).is_some_and(waits) {
+                return true;
+            }
+            self.unidentified.pop();
+        }
+        false
+    }
+
     /// The partitions that have data and no leader, once after it has come to be so and once
     /// after each [`look_for_leaders`](Self::look_for_leaders).
     pub(crate) fn take_leaderless(&mut self) -> Vec<Slot> {

@@ -166,14 +166,15 @@ impl Sender {
         let partition = self.board.get(slot)?;
         match partition.leader {
             None => Some("the partition has no leader".to_owned()),
-            Some(node) => Some(self.why_silent(node)),
+            Some(node) => Some(self.why_silent(node, partition.sequences.is_new())),
         }
     }
 
-    fn why_silent(&self, node: NodeId) -> String {
-        match self.unreachable.get(&node) {
-            Some(why) => why.clone(),
-            None => format!("its leader, broker {}, did not take it", node.0),
-        }
+    /// Why nothing was heard of a batch for this leader, which perhaps begins the sequence of its partition.
+    fn why_silent(&self, node: NodeId, is_first: bool) -> String {
+        let unreachable = self.unreachable.get(&node).cloned();
+        unreachable
+            .or_else(|| is_first.then(|| self.why_unidentified())?)
+            .unwrap_or_else(|| format!("its leader, broker {}, did not take it", node.0))
     }
 }

@@ -8,6 +8,7 @@ use milena_client::Event as ClientEvent;
 use crate::event::{Event, Request};
 use crate::partition::Waiting;
 use crate::sender::Sender;
+use crate::settle::lost_code;
 
 impl Sender {
     /// Reads the accumulator's inbox: batches that opened or filled, topics that are asked for.
@@ -53,19 +54,17 @@ impl Sender {
             }
             ClientEvent::Lost {
                 request: Request::InitProducerId,
+                why,
                 ..
-            } => {
-                self.producer.refused();
-                self.identity_rung = false;
-            }
+            } => self.identity_refused(now, lost_code(why)),
             ClientEvent::Bootstrapped { .. } => {
-                self.identity_rung = false;
+                self.search.rung = false;
                 self.events.push(Event::Connected);
             }
             ClientEvent::Exhausted(list) => self.events.push(Event::Unreachable(list)),
             ClientEvent::NodeReady(node) => {
                 self.unreachable.remove(&node);
-                self.identity_rung = false;
+                self.search.rung = false;
                 self.board.ring(node);
             }
             ClientEvent::NodeLost { node, reason } => {

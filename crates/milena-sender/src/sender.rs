@@ -10,13 +10,14 @@ use milena_client::{
     Why,
 };
 use milena_transaction::Idempotence;
-use milena_wire::{ApiKey, ErrorCode, ProduceRequest, Request as _, Uuid};
+use milena_wire::{ApiKey, ProduceRequest, Request as _, Uuid};
 
 use crate::board::Board;
 use crate::config::Config;
 use crate::counters::Counters;
 use crate::event::{Event, Request};
 use crate::frame::{Item, Kind, WriteJob};
+use crate::identity::Search;
 use crate::partition::Rules;
 use crate::seal::{SealItem, SealJob, Sealed};
 
@@ -45,11 +46,7 @@ pub struct Sender {
     pub(crate) accumulator: Arc<Accumulator>,
     pub(crate) client: Client<Request>,
     pub(crate) producer: Idempotence,
-    /// Why the last request for a producer id was refused, and until when not to ask again.
-    pub(crate) identity_error: Option<ErrorCode>,
-    pub(crate) identity_back_off: Option<Instant>,
-    /// Somebody was woken to ask for a producer id.
-    pub(crate) identity_rung: bool,
+    pub(crate) search: Search,
     pub(crate) board: Board,
     pub(crate) topics: BTreeMap<Arc<str>, TopicState>,
     pub(crate) topic_ids: BTreeMap<Uuid, Arc<str>>,
@@ -114,9 +111,7 @@ impl Sender {
             accumulator,
             client,
             producer: Idempotence::new(),
-            identity_error: None,
-            identity_back_off: None,
-            identity_rung: false,
+            search: Search::default(),
             board: Board::default(),
             topics: BTreeMap::new(),
             topic_ids: BTreeMap::new(),
@@ -270,8 +265,8 @@ impl Sender {
         self.client.handle_timeout(now);
         self.pump(now);
         self.hear(now);
-        if self.identity_back_off.is_some_and(|until| until <= now) {
-            self.identity_back_off = None;
+        if self.search.back_off.is_some_and(|until| until <= now) {
+            self.search.back_off = None;
         }
         // All that are due now, each once: what is armed anew has its turn at the next call.
         let mut due = std::mem::take(&mut self.scratch);
@@ -385,7 +380,7 @@ impl Sender {
             self.client.poll_timeout(),
             self.board.next_timer(),
             self.accumulator.next_deadline(),
-            self.identity_back_off,
+            self.search.back_off,
         ];
         times.into_iter().flatten().min()
     }

@@ -371,10 +371,7 @@ impl Sender {
         why: LostReason,
         begun: bool,
     ) {
-        let code = match why {
-            LostReason::Timeout => ErrorCode::REQUEST_TIMED_OUT,
-            LostReason::Disconnected => ErrorCode::NETWORK_EXCEPTION,
-        };
+        let code = lost_code(why);
         for slot in &slots {
             let Some(parcel) = self.pop_in_flight(*slot) else {
                 continue;
@@ -424,6 +421,14 @@ pub(crate) fn failure(reason: FailureReason, parcel: &Parcel) -> BatchFailure {
         Fate::NotWritten
     };
     BatchFailure::new(reason, fate)
+}
+
+/// The code that stands for the loss of a request, as in Java.
+pub(crate) fn lost_code(why: LostReason) -> ErrorCode {
+    match why {
+        LostReason::Timeout => ErrorCode::REQUEST_TIMED_OUT,
+        LostReason::Disconnected => ErrorCode::NETWORK_EXCEPTION,
+    }
 }
 
 /// A code with its name, for those who have no table of codes.
