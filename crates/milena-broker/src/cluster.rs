@@ -46,10 +46,18 @@ pub struct Cluster {
     pub(crate) journal: Journal,
     pub(crate) versions: Versions,
     pub(crate) producer_ids: i64,
-    pub(crate) transactional: BTreeMap<String, (i64, i16)>,
+    pub(crate) transactional: BTreeMap<String, Transactional>,
     pub(crate) appends: u64,
     /// Connections of whose arriving request half was judged already.
     pub(crate) judged: BTreeSet<u64>,
+}
+
+/// A producer with a transactional id: who it is now, and how long its transactions may take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Transactional {
+    pub(crate) producer_id: i64,
+    pub(crate) epoch: i16,
+    pub(crate) timeout_ms: i32,
 }
 
 impl Cluster {

@@ -76,6 +76,8 @@ const NEWEST: &[(ApiKey, [i16; 5])] = &[
     (ApiKey::DESCRIBE_CONFIGS, [2, 2, 4, 4, 4]),
     (ApiKey::CREATE_PARTITIONS, [1, 1, 3, 3, 3]),
     (ApiKey::DESCRIBE_PRODUCERS, [-1, -1, 0, 0, 0]),
+    (ApiKey::DESCRIBE_TRANSACTIONS, [-1, -1, -1, 0, 0]),
+    (ApiKey::OFFSET_FETCH, [5, 6, 7, 9, 9]),
 ];
 
 /// The range of versions of every request that a broker answers.

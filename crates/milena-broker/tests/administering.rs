@@ -11,9 +11,13 @@ use milena_wire::api::create_topics::{
 use milena_wire::api::delete_topics::DeleteTopicState;
 use milena_wire::api::describe_configs::DescribeConfigsResource;
 use milena_wire::api::describe_producers::TopicRequest;
+use milena_wire::api::offset_fetch::{
+    OffsetFetchRequestGroup, OffsetFetchRequestTopic, OffsetFetchRequestTopics,
+};
 use milena_wire::{
     CreatePartitionsRequest, CreateTopicsRequest, DeleteTopicsRequest, DescribeConfigsRequest,
-    DescribeProducersRequest, FindCoordinatorRequest, Request,
+    DescribeProducersRequest, DescribeTransactionsRequest, FindCoordinatorRequest,
+    InitProducerIdRequest, OffsetFetchRequest, Request,
 };
 
 fn cluster(brokers: usize) -> Cluster {
@@ -324,6 +328,95 @@ fn coordinators_are_found_in_every_version() {
             }
         }
     }
+}
+
+#[test]
+fn nobody_has_committed_anything() {
+    let mut cluster = Cluster::new(ClusterConfig {
+        group_coordinators: true,
+        ..ClusterConfig::default()
+    });
+    cluster.create_topic("t", 1).expect("a topic");
+    let id = cluster.topic("t").expect("just created").id;
+    for version in OffsetFetchRequest::VERSIONS {
+        let request = if version < 8 {
+            OffsetFetchRequest {
+                group_id: "g",
+                topics: Some(vec![OffsetFetchRequestTopic {
+                    name: "t",
+                    partition_indexes: vec![0, 7],
+                }]),
+                ..OffsetFetchRequest::default()
+            }
+        } else {
+            OffsetFetchRequest {
+                groups: vec![OffsetFetchRequestGroup {
+                    group_id: "g",
+                    topics: Some(vec![OffsetFetchRequestTopics {
+                        name: "t",
+                        topic_id: id,
+                        partition_indexes: vec![0, 7],
+                    }]),
+                    ..OffsetFetchRequestGroup::default()
+                }],
+                ..OffsetFetchRequest::default()
+            }
+        };
+        let frame = answer(&mut cluster, 1, &request, version);
+        let response = read::<OffsetFetchRequest<'_>>(&frame, version);
+        let one = response.topics.iter().flat_map(|topic| &topic.partitions);
+        let one = one.map(|there| {
+            (
+                there.partition_index,
+                there.committed_offset,
+                there.error_code,
+            )
+        });
+        let many = response.groups.iter().flat_map(|group| &group.topics);
+        let many = many.flat_map(|topic| &topic.partitions);
+        let many = many.map(|there| {
+            (
+                there.partition_index,
+                there.committed_offset,
+                there.error_code,
+            )
+        });
+        let told: Vec<_> = one.chain(many).collect();
+        assert_eq!(told, [(0, -1, 0), (7, -1, 0)], "version {version}");
+    }
+}
+
+#[test]
+fn transactional_ids_are_described() {
+    let mut cluster = cluster(1);
+    let init = InitProducerIdRequest {
+        transactional_id: Some("orders"),
+        transaction_timeout_ms: 4000,
+        ..InitProducerIdRequest::default()
+    };
+    let frame = answer(&mut cluster, 1, &init, 4);
+    let granted = read::<InitProducerIdRequest<'_>>(&frame, 4);
+    let request = DescribeTransactionsRequest {
+        transactional_ids: vec!["orders", "nobody"],
+    };
+    let frame = answer(&mut cluster, 1, &request, 0);
+    let response = read::<DescribeTransactionsRequest<'_>>(&frame, 0);
+    let [orders, nobody] = &response.transaction_states[..] else {
+        panic!("{response:?}");
+    };
+    assert_eq!(
+        (
+            orders.error_code,
+            orders.transaction_state,
+            orders.transaction_timeout_ms
+        ),
+        (0, "Empty", 4000)
+    );
+    assert_eq!(
+        (orders.producer_id, orders.producer_epoch),
+        (granted.producer_id, granted.producer_epoch)
+    );
+    assert_eq!(nobody.error_code, ErrorCode::TRANSACTIONAL_ID_NOT_FOUND.0);
 }
 
 #[test]

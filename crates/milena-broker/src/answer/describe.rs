@@ -1,12 +1,14 @@
-//! DescribeConfigs and DescribeProducers: what tools and tests ask to look into a cluster.
+//! DescribeConfigs, DescribeProducers and DescribeTransactions: what tools and tests ask to look into a cluster.
 
 use milena_wire::api::describe_configs::{
     DescribeConfigsResource, DescribeConfigsResourceResult, DescribeConfigsResult,
 };
 use milena_wire::api::describe_producers::{PartitionResponse, ProducerState, TopicResponse};
+use milena_wire::api::describe_transactions::TransactionState;
 use milena_wire::{
     DescribeConfigsRequest, DescribeConfigsResponse, DescribeProducersRequest,
-    DescribeProducersResponse, ErrorCode,
+    DescribeProducersResponse, DescribeTransactionsRequest, DescribeTransactionsResponse,
+    ErrorCode,
 };
 
 use crate::answer::{Call, Hopeless};
@@ -161,6 +163,56 @@ impl Cluster {
             }
         }
         response
+    }
+
+    pub(crate) fn describe_transactions(&mut self, call: &Call<'_>) -> Result<Reply, Hopeless> {
+        let request: DescribeTransactionsRequest<'_> = call.decode()?;
+        let mut effects = self.meet(call, |_| Vec::new());
+        if let Some(reply) = effects.before(call.now) {
+            return Ok(reply);
+        }
+        let ids = request.transactional_ids.iter();
+        let response = DescribeTransactionsResponse {
+            throttle_time_ms: effects.throttle_ms,
+            transaction_states: ids.map(|id| self.transaction(call, id, &effects)).collect(),
+        };
+        call.answer::<DescribeTransactionsRequest<'_>>(&effects, &response)
+    }
+
+    /// What a transactional id is at: no transaction is ever begun here.
+    fn transaction<'a>(
+        &self,
+        call: &Call<'_>,
+        id: &'a str,
+        effects: &Effects,
+    ) -> TransactionState<'a> {
+        let here = self
+            .coordinator(id)
+            .is_some_and(|broker| broker.id == call.broker);
+        let found = match effects.code() {
+            Some(code) => Err(code),
+            None if !here => Err(ErrorCode::NOT_COORDINATOR),
+            None => self
+                .transactional
+                .get(id)
+                .ok_or(ErrorCode::TRANSACTIONAL_ID_NOT_FOUND),
+        };
+        match found {
+            Err(code) => TransactionState {
+                error_code: code.0,
+                transactional_id: id,
+                ..TransactionState::default()
+            },
+            Ok(known) => TransactionState {
+                transactional_id: id,
+                transaction_state: "Empty",
+                transaction_timeout_ms: known.timeout_ms,
+                transaction_start_time_ms: -1,
+                producer_id: known.producer_id,
+                producer_epoch: known.epoch,
+                ..TransactionState::default()
+            },
+        }
     }
 }
 

@@ -45,7 +45,7 @@ impl Cluster {
     }
 
     /// The broker that coordinates this key: always the same while the same brokers run.
-    fn coordinator(&self, key: &str) -> Option<&Broker> {
+    pub(crate) fn coordinator(&self, key: &str) -> Option<&Broker> {
         let sum = key
             .bytes()
             .fold(0usize, |sum, byte| sum.wrapping_mul(31) + usize::from(byte));

@@ -3,7 +3,7 @@
 use milena_wire::{ErrorCode, InitProducerIdRequest, InitProducerIdResponse};
 
 use crate::answer::{Call, Hopeless};
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, Transactional};
 use crate::reply::Reply;
 
 impl Cluster {
@@ -40,12 +40,19 @@ impl Cluster {
             None => Ok((self.next_producer_id(), 0)),
             Some("") => Err(ErrorCode::INVALID_REQUEST),
             Some(name) => {
-                let given = match self.transactional.get(name) {
-                    Some((id, epoch)) if *epoch < i16::MAX - 1 => (*id, epoch + 1),
+                let (producer_id, epoch) = match self.transactional.get(name) {
+                    Some(known) if known.epoch < i16::MAX - 1 => {
+                        (known.producer_id, known.epoch + 1)
+                    }
                     _ => (self.next_producer_id(), 0),
                 };
+                let given = Transactional {
+                    producer_id,
+                    epoch,
+                    timeout_ms: request.transaction_timeout_ms,
+                };
                 self.transactional.insert(name.to_owned(), given);
-                Ok(given)
+                Ok((producer_id, epoch))
             }
         }
     }

@@ -7,6 +7,7 @@ mod find_coordinator;
 mod init_producer_id;
 mod list_offsets;
 mod metadata;
+mod offset_fetch;
 mod produce;
 mod topics;
 
@@ -14,10 +15,10 @@ use std::ops::RangeInclusive;
 
 use milena_wire::{
     ApiKey, ApiVersionsRequest, CreatePartitionsRequest, CreateTopicsRequest, Decode,
-    DeleteTopicsRequest, DescribeConfigsRequest, DescribeProducersRequest, ErrorCode, Fault,
-    FetchRequest, FindCoordinatorRequest, InitProducerIdRequest, ListOffsetsRequest,
-    MetadataRequest, ProduceRequest, Request, RequestHeader, Unsupported, Version, decode_body,
-    encode_response, peek_request,
+    DeleteTopicsRequest, DescribeConfigsRequest, DescribeProducersRequest,
+    DescribeTransactionsRequest, ErrorCode, Fault, FetchRequest, FindCoordinatorRequest,
+    InitProducerIdRequest, ListOffsetsRequest, MetadataRequest, OffsetFetchRequest, ProduceRequest,
+    Request, RequestHeader, Unsupported, Version, decode_body, encode_response, peek_request,
 };
 
 use crate::cluster::Cluster;
@@ -44,6 +45,11 @@ pub(crate) const IMPLEMENTED: &[(ApiKey, RangeInclusive<i16>)] = &[
         ApiKey::DESCRIBE_PRODUCERS,
         DescribeProducersRequest::VERSIONS,
     ),
+    (
+        ApiKey::DESCRIBE_TRANSACTIONS,
+        DescribeTransactionsRequest::VERSIONS,
+    ),
+    (ApiKey::OFFSET_FETCH, OffsetFetchRequest::VERSIONS),
 ];
 
 /// A request that is being handled.
@@ -248,6 +254,8 @@ impl Cluster {
             ApiKey::DESCRIBE_CONFIGS => self.describe_configs(call),
             ApiKey::CREATE_PARTITIONS => self.create_partitions(call),
             ApiKey::DESCRIBE_PRODUCERS => self.describe_producers(call),
+            ApiKey::DESCRIBE_TRANSACTIONS => self.describe_transactions(call),
+            ApiKey::OFFSET_FETCH => self.offset_fetch(call),
             _ => Err(Hopeless),
         }
     }
