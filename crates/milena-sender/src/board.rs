@@ -244,6 +244,24 @@ impl Board {
         self.leader_missing = !self.leaderless.is_empty();
     }
 
+    pub(crate) fn is_listed(&self, node: NodeId, slot: Slot) -> bool {
+        let listed = self.get(slot).is_some_and(|p| p.listed == Some(node));
+        listed && self.node(node).is_some_and(|n| n.ready.contains(&slot))
+    }
+
+    pub(crate) fn is_lingering(&self, node: NodeId, until: Instant, slot: Slot) -> bool {
+        let lingering = self.node(node).map(|node| &node.lingering);
+        lingering.is_some_and(|lingering| lingering.contains(until, slot))
+    }
+
+    pub(crate) fn is_leaderless(&self, slot: Slot) -> bool {
+        self.leaderless.contains(&slot)
+    }
+
+    pub(crate) fn is_unidentified(&self, slot: Slot) -> bool {
+        self.unidentified.contains(&slot)
+    }
+
     /// A partition whose timer is due, disarmed.
     pub(crate) fn pop_timer(&mut self, now: Instant) -> Option<Slot> {
         let (at, slot) = *self.timers.first()?;

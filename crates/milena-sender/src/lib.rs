@@ -56,6 +56,7 @@
 #![forbid(unsafe_code)]
 
 mod board;
+mod check;
 mod config;
 mod counters;
 mod event;

@@ -35,6 +35,10 @@ impl Lingering {
         self.0.len() == 1
     }
 
+    pub(crate) fn contains(&self, until: Instant, slot: Slot) -> bool {
+        self.0.contains(&(Some(until), slot))
+    }
+
     /// The one that is due first.
     pub(crate) fn first(&self) -> Option<(Instant, Slot)> {
         self.after(FLOOR)

@@ -198,13 +198,15 @@ fn topic(max_message_bytes: usize, log_append_time: bool) -> TopicConfig {
 }
 
 fn produce_fault(rng: &mut Rng) -> Act {
-    const BEFORE: [ErrorCode; 6] = [
+    const BEFORE: [ErrorCode; 8] = [
         ErrorCode::NOT_LEADER_OR_FOLLOWER,
         ErrorCode::NOT_ENOUGH_REPLICAS,
         ErrorCode::CORRUPT_MESSAGE,
         ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
         ErrorCode::TOPIC_AUTHORIZATION_FAILED,
         ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER,
+        ErrorCode::INVALID_PRODUCER_EPOCH,
+        ErrorCode::PRODUCER_FENCED,
     ];
     const AFTER: [ErrorCode; 4] = [
         ErrorCode::NOT_ENOUGH_REPLICAS_AFTER_APPEND,
@@ -297,6 +299,9 @@ fn carry_out(plan: &Plan, world: &mut World) -> Result<(), String> {
         ));
     }
     law::check(&world.cluster, &sent, true)?;
+    if let Some(stuck) = &world.stuck {
+        return Err(format!("a partition waits for nothing: {stuck}"));
+    }
     if !done {
         return Err(format!(
             "it has not come to rest {PATIENCE:?} after the world was healed"

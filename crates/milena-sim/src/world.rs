@@ -40,6 +40,8 @@ pub struct World {
     compressor: Compressor,
     buffer: FrameBuffer,
     steps: u64,
+    /// The first thing that was found wrong in the sender's own order.
+    pub stuck: Option<String>,
     /// What happened, if somebody wants to read it.
     pub journal: Option<Vec<String>>,
 }
@@ -147,6 +149,7 @@ impl World {
             compressor: Compressor::new(),
             buffer: FrameBuffer::new(),
             steps: 0,
+            stuck: None,
             journal: None,
         }
     }
@@ -233,6 +236,9 @@ impl World {
             (Some(_), None) => {}
         }
         self.drive();
+        if self.stuck.is_none() {
+            self.stuck = self.sender.check().err();
+        }
         true
     }
 

@@ -1,0 +1,79 @@
+//! What must hold between calls, for those who test the sender.
+
+use milena_accumulator::Slot;
+
+use crate::partition::{Partition, Reason, Schedule};
+use crate::sender::Sender;
+
+impl Sender {
+    /// Looks whether each partition stands where it belongs, and whether what it waits for will come: a partition
+    /// that is parked without a pending event would wait for ever. Costs time by partitions known.
+    ///
+    /// # Errors
+    ///
+    /// The first partition of which that is not true, in words.
+    pub fn check(&self) -> Result<(), String> {
+        for index in 0..self.board.len() {
+            if let Some(partition) = self.board.get(Slot(index as u32)) {
+                self.check_partition(partition).map_err(|what| {
+                    let (topic, index) = (partition.topic.name(), partition.index);
+                    format!("{topic}-{index}, {:?}: {what}", partition.schedule)
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    fn check_partition(&self, partition: &Partition) -> Result<(), &'static str> {
+        let is = |holds: bool, what| if holds { Ok(()) } else { Err(what) };
+        let (slot, board) = (partition.slot, &self.board);
+        let on_the_wire = !partition.in_flight.is_empty();
+        let with_compressor = partition.sealing || partition.cutting > 0;
+        let timed = |at| partition.timer.is_some_and(|timer| timer <= at);
+        is(
+            with_compressor != partition.away.is_empty() || partition.cutting > 0,
+            "it does not know what is with the compressor",
+        )?;
+        is(
+            on_the_wire == partition.wire.is_some(),
+            "it does not know where its batches are",
+        )?;
+        if let Some((connection, _)) = partition.wire {
+            let mut open = self.client.connections();
+            is(
+                open.any(|(id, _)| id == connection),
+                "the connection that its batches are on is gone",
+            )?;
+        }
+        is(
+            partition.oldest().is_none() || partition.timer.is_some(),
+            "nothing will expire its batches",
+        )?;
+        match partition.schedule {
+            Schedule::Idle => is(!partition.has_data(), "there is something to send"),
+            Schedule::Lingering(node, until) => is(
+                board.is_lingering(node, until, slot),
+                "it is not in its node's list",
+            ),
+            Schedule::Ready(node) => {
+                is(board.is_listed(node, slot), "it is not in its node's list")
+            }
+            Schedule::Parked(reason) => match reason {
+                Reason::BackOff(until) => is(timed(until), "no timer ends the back-off"),
+                Reason::Draining => is(
+                    on_the_wire || partition.cutting > 0,
+                    "nothing is left to drain",
+                ),
+                Reason::InFlightElsewhere | Reason::RetryOut | Reason::Window => {
+                    is(on_the_wire, "no answer can come")
+                }
+                Reason::Sealing => is(with_compressor, "nothing is with the compressor"),
+                Reason::NoLeader => is(board.is_leaderless(slot), "nobody asks for a leader"),
+                Reason::NoProducerId => is(
+                    board.is_unidentified(slot) && self.producer.identity().is_none(),
+                    "nobody asks for a producer id",
+                ),
+            },
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! A sender and a model of a cluster, without sockets and in virtual time: single answers, and what comes of them.
+
+use std::time::Duration;
+
+use milena_broker::{Act, ApiKey, Change, ClusterConfig, ErrorCode, Rule};
+use milena_sender::Config;
+use milena_sender::accumulator::{
+    self, Clock, Delivery, DeliveryError, FailureReason, Fate, Record, RecordMetadata, Target,
+    Value, Want,
+};
+use milena_sim::World;
+
+const TOPIC: &str = "t";
+
+/// A cluster with one topic of one partition, led by broker 1, whose producer is known there.
+fn started(brokers: usize) -> World {
+    let config = Config {
+        linger: Duration::ZERO,
+        ..Config::default()
+    };
+    let records = accumulator::Config {
+        linger: Duration::ZERO,
+        ..accumulator::Config::default()
+    };
+    let cluster = ClusterConfig {
+        brokers,
+        auto_create: None,
+        ..ClusterConfig::default()
+    };
+    let mut world = World::new(7, cluster, config, records);
+    world.cluster.create_topic(TOPIC, 1).unwrap();
+    world.change(Change::MoveLeader {
+        topic: TOPIC.into(),
+        partition: 0,
+        to: Some(1),
+    });
+    let now = world.clock().now();
+    let deadline = now + Duration::from_secs(60);
+    let wait = world.accumulator.wait_topic(now, TOPIC, None, deadline);
+    assert!(world.run_until(secs(5), |world| world.accumulator.topic(TOPIC).is_some()));
+    drop(wait);
+    let mut first = [send(&mut world, "first")];
+    rest(&mut world, 5, &mut first)[0].as_ref().unwrap();
+    world
+}
+
+fn secs(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
+
+/// Hands a record over; it is on its way, as a batch of its own, when this returns.
+fn send(world: &mut World, value: &str) -> Delivery {
+    let topic = world.accumulator.topic(TOPIC).unwrap();
+    let record = Record {
+        value: Value::Borrowed(value.as_bytes()),
+        ..Record::default()
+    };
+    let (clock, target) = (world.clock(), Target::Partition(0));
+    let appended = world
+        .accumulator
+        .append(&clock, &topic, target, &record, Want::Delivery, None);
+    let soon = world.elapsed() + Duration::from_micros(20);
+    world.run_until(soon, |_| false);
+    appended.unwrap().delivery.unwrap()
+}
+
+/// Runs until all outcomes are there, which must not take longer than so many seconds.
+fn rest(
+    world: &mut World,
+    within: u64,
+    deliveries: &mut [Delivery],
+) -> Vec<Result<RecordMetadata, DeliveryError>> {
+    let until = world.elapsed() + secs(within);
+    let done = world.run_until(until, |_| {
+        deliveries.iter().all(|one| one.try_get().is_some())
+    });
+    assert!(done, "outcomes are open");
+    assert_eq!(world.stuck, None);
+    world.sender.check().unwrap();
+    deliveries
+        .iter_mut()
+        .map(|delivery| delivery.try_get().unwrap())
+        .collect()
+}
+
+fn stored(world: &World) -> Vec<String> {
+    let log = world.cluster.log(TOPIC, 0).unwrap();
+    let mut values = Vec::new();
+    for stored in log.batches() {
+        for batch in milena_record::batches(&stored.bytes) {
+            let records = batch.unwrap();
+            for record in &records.records(1 << 20).unwrap() {
+                let value = record.unwrap().value.unwrap_or_default().to_vec();
+                values.push(String::from_utf8(value).unwrap());
+            }
+        }
+    }
+    values
+}
+
+fn produce() -> Rule {
+    Rule::on(ApiKey::PRODUCE).times(1)
+}
+
+#[test]
+fn a_fenced_epoch_fails_its_batch_and_begins_anew() {
+    for code in [
+        ErrorCode::INVALID_PRODUCER_EPOCH,
+        ErrorCode::PRODUCER_FENCED,
+    ] {
+        let mut world = started(1);
+        world.cluster.add_rule(produce().error(code));
+        let mut deliveries = [send(&mut world, "refused")];
+        let outcome = rest(&mut world, 5, &mut deliveries).remove(0);
+        let error = outcome.unwrap_err();
+        assert_eq!(
+            (error.reason(), error.fate(), error.code()),
+            (FailureReason::Refused, Fate::NotWritten, Some(code.0))
+        );
+        let mut deliveries = [send(&mut world, "second"), send(&mut world, "third")];
+        for outcome in rest(&mut world, 5, &mut deliveries) {
+            outcome.unwrap();
+        }
+        assert_eq!(stored(&world), ["first", "second", "third"]);
+        assert_eq!(world.sender.counters().restarts, 1);
+    }
+}
+
+#[test]
+fn batches_behind_a_fenced_one_keep_their_order() {
+    let mut world = started(1);
+    world
+        .cluster
+        .add_rule(produce().error(ErrorCode::INVALID_PRODUCER_EPOCH));
+    let values = ["refused", "a", "b", "c", "d"];
+    let mut deliveries = values.map(|value| send(&mut world, value));
+    let outcomes = rest(&mut world, 10, &mut deliveries);
+    assert!(outcomes[0].is_err());
+    assert!(outcomes[1..].iter().all(Result::is_ok), "{outcomes:?}");
+    assert_eq!(stored(&world), ["first", "a", "b", "c", "d"]);
+}
+
+#[test]
+fn a_gap_with_batches_in_doubt_behind_it_is_brought_to_rest() {
+    let mut world = started(1);
+    for (skip, code) in [
+        (0, ErrorCode::NOT_ENOUGH_REPLICAS),
+        (1, ErrorCode::REQUEST_TIMED_OUT),
+        (2, ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER),
+    ] {
+        world.cluster.add_rule(produce().skip(skip).error(code));
+    }
+    let mut deliveries = [send(&mut world, "oldest"), send(&mut world, "in doubt")];
+    // Long before the delivery timeout.
+    let outcomes = rest(&mut world, 5, &mut deliveries);
+    outcomes[0].as_ref().unwrap();
+    let error = outcomes[1].as_ref().unwrap_err();
+    assert_eq!(error.fate(), Fate::PossiblyWritten);
+    let mut deliveries = [send(&mut world, "next")];
+    rest(&mut world, 5, &mut deliveries)[0].as_ref().unwrap();
+    assert_eq!(stored(&world), ["first", "oldest", "next"]);
+}
+
+#[test]
+fn a_leader_that_the_list_of_brokers_lacks_is_found_when_it_is_listed() {
+    let mut world = started(2);
+    world.change(Change::BrokerDown(2));
+    world.change(Change::FreezeMetadata(1));
+    world.change(Change::BrokerUp(2));
+    world.change(Change::MoveLeader {
+        topic: TOPIC.into(),
+        partition: 0,
+        to: Some(2),
+    });
+    // Broker 2 itself is silent as long as it is not listed.
+    let silent = world
+        .cluster
+        .add_rule(Rule::always().broker(2).act(Act::Hold(100_000)));
+    let mut deliveries = [send(&mut world, "moved")];
+    let until = world.elapsed() + secs(3);
+    world.run_until(until, |_| false);
+    assert!(deliveries[0].try_get().is_none());
+    world.sender.check().unwrap();
+    world.cluster.remove_rule(silent);
+    world.change(Change::ThawMetadata(1));
+    let outcome = rest(&mut world, 40, &mut deliveries).remove(0);
+    outcome.unwrap();
+    assert_eq!(stored(&world), ["first", "moved"]);
+}
+
+#[test]
+fn whatever_a_broker_answers_no_partition_waits_for_nothing() {
+    for code in ErrorCode::all().filter(|code| !code.is_ok()) {
+        for act in [Act::Error(code), Act::ErrorAfter(code)] {
+            let mut world = started(1);
+            world.cluster.add_rule(produce().act(act.clone()));
+            let mut deliveries = ["a", "b", "c"].map(|value| send(&mut world, value));
+            let outcomes = rest(&mut world, 30, &mut deliveries);
+            // What is delivered is there once, in order; what is surely not written is not there.
+            let log = stored(&world);
+            for (value, outcome) in ["a", "b", "c"].into_iter().zip(&outcomes) {
+                let copies = log.iter().filter(|stored| *stored == value).count();
+                let right = match outcome {
+                    // Nor one that says it has what it has not.
+                    Ok(_) => copies == 1 || act == Act::Error(ErrorCode::DUPLICATE_SEQUENCE_NUMBER),
+                    Err(error) if error.fate() == Fate::NotWritten => {
+                        // A broker that appends and then says it refused cannot be seen through.
+                        copies == 0 || matches!(act, Act::ErrorAfter(_))
+                    }
+                    Err(_) => copies <= 1,
+                };
+                assert!(right, "{act:?}: {value}: {outcome:?}, {log:?}");
+            }
+            assert!(log.is_sorted_by_key(|value| (value != "first", value.clone())));
+        }
+    }
+}
