@@ -41,10 +41,20 @@ impl Default for Config {
     }
 }
 
-/// Bytes of one pooled chunk: an eighth of a batch, so that many partitions can share little memory.
+/// So many partitions can have a chunk each.
+const SHARERS: usize = 16 << 10;
+
+/// Bytes of one pooled chunk: a quarter of a batch if many partitions can have one each, else an eighth.
+///
+/// Each chunk of a batch costs a visit to the pool; but where there is less than one for every partition in use, batches
+/// are closed with a record or two.
 pub(crate) fn chunk_size(config: &Config) -> usize {
-    let eighth = (config.batch_size / 8).next_power_of_two();
-    eighth
+    let quarter = (config.batch_size / 4).next_power_of_two();
+    let chunk = match quarter.saturating_mul(SHARERS) <= config.buffer_memory {
+        true => quarter,
+        false => quarter / 2,
+    };
+    chunk
         .clamp(1 << 10, 16 << 10)
         .min(config.batch_size.max(1))
         .min(config.buffer_memory.max(1))
@@ -55,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn chunks_are_an_eighth_of_a_batch_within_bounds() {
+    fn chunks_are_a_quarter_or_an_eighth_of_a_batch_within_bounds() {
         let chunk = |batch_size, buffer_memory| {
             chunk_size(&Config {
                 batch_size,
@@ -64,6 +74,8 @@ mod tests {
             })
         };
         assert_eq!(chunk(16_384, 1 << 25), 2048);
+        assert_eq!(chunk(16_384, 1 << 26), 4096);
+        assert_eq!(chunk(1 << 16, 1 << 26), 8192);
         assert_eq!(chunk(1 << 20, 1 << 25), 16_384);
         assert_eq!(chunk(2000, 1 << 25), 1024);
         assert_eq!(chunk(100, 1 << 25), 100);
