@@ -3,7 +3,7 @@
 mod support;
 
 use std::future::Future;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::mpsc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
@@ -386,6 +386,55 @@ async fn futures_dropped_at_any_await_do_no_harm() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     panic!("connections stay open");
+}
+
+/// Counts how often it is polled, and gives up at that number.
+struct Polls<F> {
+    inner: Pin<Box<F>>,
+    left: u32,
+}
+
+impl<F: Future> Future for Polls<F> {
+    type Output = Option<F::Output>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if self.left == 0 {
+            return Poll::Ready(None);
+        }
+        self.left -= 1;
+        match self.inner.as_mut().poll(cx) {
+            Poll::Ready(output) => Poll::Ready(Some(output)),
+            // Somebody else may wake it rarely: every poll is one more place to be dropped at.
+            Poll::Pending => {
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn connecting_can_be_dropped_after_each_poll() {
+    let server = cluster(3).await;
+    for polls in 0.. {
+        let config = config(&server);
+        let connecting = Polls {
+            inner: Box::pin(config.connect()),
+            left: polls,
+        };
+        let connected = connecting.await;
+        let ready = connected.is_some();
+        drop(connected);
+        let begin = Instant::now();
+        while server.cluster().journal().connections().open > 0 {
+            assert!(begin.elapsed() < PATIENCE, "a connection stays open");
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        if ready {
+            assert!(polls > 1);
+            return;
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -2,6 +2,8 @@
 
 mod support;
 
+use std::future::Future;
+use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
 use milena::{Message, Producer, Record, SendError};
@@ -91,6 +93,75 @@ async fn a_full_buffer_hands_records_back_and_lets_others_wait() {
     assert_eq!(log(&server, "orders", 0).len(), sent);
     let buffer = producer.snapshot().buffer;
     assert_eq!((buffer.buffered(), buffer.incomplete_batches), (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn waiting_for_the_topic_and_for_memory_share_one_max_block() {
+    let limit = Duration::from_millis(1500);
+    let (server, producer) = stuck(limit).await;
+    fill(&producer, &vec![b'v'; 4000]).await;
+    let server = std::sync::Arc::new(server);
+    let creator = std::sync::Arc::clone(&server);
+    let creating = tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_millis(800)).await;
+        creator.cluster().create_topic("late", 1).unwrap();
+    });
+    let begin = Instant::now();
+    let error = producer
+        .send(Record::to("late").value(vec![b'v'; 4000]))
+        .await
+        .unwrap_err();
+    let took = begin.elapsed();
+    creating.await.unwrap();
+    // It found the topic, and had only the rest of the time for memory.
+    assert!(matches!(error, SendError::NoRoom { .. }), "{error}");
+    assert!(
+        took >= limit && took < limit + Duration::from_millis(600),
+        "{took:?}"
+    );
+}
+
+/// Drops what waits for memory: at once, after a while, and out of a task that never looks again.
+async fn drop_while_waiting<F: Future>(producer: &Producer, make: impl Fn() -> F) {
+    let waiters = || producer.snapshot().buffer.memory_waiters;
+    for patience in [Duration::ZERO, Duration::from_millis(20)] {
+        let waiting = make();
+        assert!(tokio::time::timeout(patience, waiting).await.is_err());
+        assert_eq!(waiters(), 0);
+    }
+    let mut waiting = Box::pin(make());
+    let polled = waiting
+        .as_mut()
+        .poll(&mut Context::from_waker(Waker::noop()));
+    assert!(polled.is_pending());
+    assert_eq!(waiters(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_waits_for_memory_can_be_dropped() {
+    let (server, producer) = stuck(Duration::from_secs(30)).await;
+    let topic = producer.topic("orders").await.unwrap();
+    let value = vec![b'v'; 4000];
+    let accepted = fill(&producer, &value).await;
+    let before = producer.snapshot().buffer.buffered();
+    let record = || Record::to("orders").value(&value);
+    let message = || Message::new().value(&value);
+    drop_while_waiting(&producer, || producer.send(record())).await;
+    drop_while_waiting(&producer, || topic.send(message())).await;
+    drop_while_waiting(&producer, || topic.enqueue(message())).await;
+    drop_while_waiting(&producer, || producer.send_with(record(), |_| panic!())).await;
+    drop_while_waiting(&producer, || topic.send_with(message(), |_| panic!())).await;
+    let (records, messages) = ([record(), record()], [message(), message()]);
+    drop_while_waiting(&producer, || producer.send_many(&records)).await;
+    drop_while_waiting(&producer, || topic.send_many(&messages)).await;
+    assert_eq!(producer.snapshot().buffer.buffered(), before);
+    server.cluster().clear_rules();
+    producer.flush().await;
+    assert_eq!(log(&server, "orders", 0).len(), accepted);
+    let at = topic.send(message()).await.unwrap().await.unwrap();
+    assert_eq!(at.offset(), Some(accepted as i64));
+    producer.flush().await;
+    assert_eq!(producer.snapshot().buffer.buffered(), 0);
 }
 
 // On one thread, where those who were served also run in that order.
