@@ -103,6 +103,23 @@ fn produce() -> Rule {
 }
 
 #[test]
+fn of_a_thousand_brokers_two_are_connected_to() {
+    let mut world = started(1000);
+    let values: Vec<_> = (0..50).map(|n| n.to_string()).collect();
+    for value in &values {
+        let mut deliveries = [send(&mut world, value)];
+        rest(&mut world, 5, &mut deliveries)[0].as_ref().unwrap();
+    }
+    let later = world.elapsed() + secs(700);
+    world.run_until(later, |_| false);
+    let connections = world.cluster.journal().connections();
+    // The one for bootstrap, metadata and the producer id, and the leader's; idle ones were closed since.
+    assert!(connections.most <= 2, "{connections:?}");
+    assert_eq!(world.cluster.journal().connections_of(1).total, 1);
+    assert_eq!(stored(&world).len(), 51);
+}
+
+#[test]
 fn a_fenced_epoch_fails_its_batch_and_begins_anew() {
     for code in [
         ErrorCode::INVALID_PRODUCER_EPOCH,

@@ -189,6 +189,17 @@ async fn the_address_that_a_broker_advertises_in_vain_is_named() {
         text.contains("kafka-internal.invalid:9092") && text.contains("advertised.listeners"),
         "{text}"
     );
+    // Mended, it serves the same producer.
+    let address = server.address(1).unwrap();
+    server
+        .apply(Change::SetAddress {
+            broker: 1,
+            host: address.ip().to_string(),
+            port: address.port(),
+        })
+        .unwrap();
+    let delivery = producer.send(Record::to("orders").value("v")).await;
+    assert_eq!(delivery.unwrap().await.unwrap().offset(), Some(0));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -113,6 +113,60 @@ async fn a_topic_unknown_for_a_moment_costs_nothing_but_time() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_topic_hidden_for_a_second_keeps_its_sequences() {
+    let (server, producer, topic) = started(2, 2).await;
+    all_delivered(send(&topic, 0, 0, 5).await).await;
+    all_delivered(send(&topic, 1, 0, 5).await).await;
+    server
+        .apply(Change::HideTopic {
+            topic: "orders".into(),
+            for_ms: 1000,
+        })
+        .unwrap();
+    let (zero, one) = tokio::join!(send(&topic, 0, 5, 400), send(&topic, 1, 5, 400));
+    all_delivered(zero).await;
+    all_delivered(one).await;
+    for partition in 0..2 {
+        assert_eq!(numbers(&server, partition), (0..405).collect::<Vec<_>>());
+    }
+    let sent = producer.snapshot().sent;
+    assert!(sent.retries > 0, "{sent:?}");
+    assert_eq!(sent.restarts, 0, "{sent:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_topic_created_anew_under_load_goes_on() {
+    let (server, _producer, topic) = started(2, 1).await;
+    let sending = tokio::spawn(async move { send(&topic, 0, 0, 1500).await });
+    for _ in 0..2 {
+        tokio::time::sleep(Duration::from_millis(150)).await;
+        server
+            .apply(Change::RecreateTopic("orders".into()))
+            .unwrap();
+    }
+    let mut delivered = Vec::new();
+    for (n, delivery) in sending.await.unwrap().into_iter().enumerate() {
+        if let Ok(at) = delivery.await {
+            delivered.push((n, at.offset()));
+        }
+    }
+    // What is in the new log is there once and in order, at the offsets that were told, and the end is there.
+    let stored = numbers(&server, 0);
+    assert!(stored.is_sorted_by(|one, next| one < next), "{stored:?}");
+    assert_eq!(stored.last(), Some(&1499));
+    for (offset, n) in stored.iter().enumerate() {
+        if let Ok(found) = delivered.binary_search_by_key(n, |(n, _)| *n) {
+            let told = delivered[found].1;
+            assert!(
+                told.is_none() || told == Some(offset as i64),
+                "{n}: {told:?}"
+            );
+        }
+    }
+    assert!(delivered.len() > 1400, "{}", delivered.len());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_topic_created_anew_can_be_written_to() {
     let (server, _producer, topic) = started(1, 1).await;
     all_delivered(send(&topic, 0, 0, 50).await).await;

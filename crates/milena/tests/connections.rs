@@ -65,6 +65,25 @@ async fn one_connection_at_start_and_one_to_each_leader_we_write_to() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_a_hundred_brokers_two_are_connected_to() {
+    let server = cluster(100).await;
+    server.cluster().create_topic("one", 1).unwrap();
+    let leader = server.cluster().leader("one", 0).unwrap();
+    let other = server.address(if leader == 50 { 51 } else { 50 }).unwrap();
+    let producer = Producer::builder()
+        .bootstrap_servers(other.to_string())
+        .connect()
+        .await
+        .unwrap();
+    for _ in 0..100 {
+        send(&producer, "one", 0).await;
+    }
+    let connections = server.cluster().journal().connections();
+    assert_eq!((connections.most, connections.total), (2, 2));
+    assert_eq!(server.connections(leader), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_dead_first_server_costs_a_fraction_of_a_second() {
     let server = cluster(1).await;
     let closed = tokio::net::TcpListener::bind("127.0.0.1:0")
