@@ -74,6 +74,7 @@ impl Cluster {
             .entry(Arc::clone(&name))
             .or_insert_with(TopicMetadata::unheard);
         let mut changed = false;
+        let unlisted = topic.without_listener();
         let mut error = ErrorCode(new.error_code);
         if error == ErrorCode::NONE {
             match by_index(&new.partitions) {
@@ -87,8 +88,22 @@ impl Cluster {
             applied.stale |= error.is_invalid_metadata();
             applied.errors.push((Arc::clone(&name), error));
         }
-        changed |= topic.error != error;
+        if topic.error != error {
+            changed = true;
+            if error != ErrorCode::NONE {
+                let error = error.name().unwrap_or("unknown");
+                warn!(topic = &*name, error, "metadata has an error for a topic");
+            }
+        }
         topic.error = error;
+        let (before, unlisted) = (unlisted, topic.without_listener());
+        if unlisted > 0 && unlisted != before {
+            warn!(
+                topic = &*name,
+                partitions = unlisted,
+                "LISTENER_NOT_FOUND: the leaders of these partitions lack the listener that this client came by"
+            );
+        }
         if changed {
             applied.update.changed.push(Arc::clone(&name));
         }
@@ -145,6 +160,14 @@ impl Cluster {
 }
 
 impl TopicMetadata {
+    /// How many of its partitions have a leader that cannot be reached the way the others are.
+    fn without_listener(&self) -> usize {
+        let errors = self.partitions.iter().map(|partition| partition.error);
+        errors
+            .filter(|error| *error == ErrorCode::LISTENER_NOT_FOUND)
+            .count()
+    }
+
     fn unheard() -> Self {
         Self {
             id: Uuid::ZERO,

@@ -39,6 +39,9 @@ pub enum Mode {
     SaysFrame(Vec<u8>),
 }
 
+/// Stands for a leader that has no listener for this client.
+pub const NO_LISTENER: i32 = -2;
+
 /// A topic as brokers tell it: its leaders and their epochs.
 #[derive(Clone, Debug)]
 pub struct Topic {
@@ -521,10 +524,10 @@ fn told<'a>(name: &'a str, topic: Option<&Topic>, version: i16) -> MetadataRespo
     };
     let partition =
         |(index, &(leader_id, leader_epoch)): (usize, &(i32, i32))| MetadataResponsePartition {
-            error_code: if leader_id < 0 {
-                ErrorCode::LEADER_NOT_AVAILABLE.0
-            } else {
-                0
+            error_code: match leader_id {
+                NO_LISTENER => ErrorCode::LISTENER_NOT_FOUND.0,
+                ..0 => ErrorCode::LEADER_NOT_AVAILABLE.0,
+                _ => 0,
             },
             partition_index: i32::try_from(index).expect("few"),
             leader_id,
