@@ -12,7 +12,7 @@ use crate::error::SendError;
 /// A record and the topic it goes to.
 ///
 /// Nothing is copied until the record is encoded into its batch: keys, values and headers may be
-/// borrowed (`&[u8]`, `&str`, `&Vec<u8>`) or owned ([`Bytes`], `Vec<u8>`, `String`).
+/// borrowed (`&[u8]`, `&str`, `&Vec<u8>`) or owned (`Bytes`, `Vec<u8>`, `String`).
 ///
 /// ```
 /// use milena::Record;

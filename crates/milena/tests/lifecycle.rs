@@ -288,6 +288,44 @@ async fn closing_at_once_fails_what_is_being_compressed() {
     assert!(stored(&server) >= 400 - failed);
 }
 
+#[test]
+fn a_runtime_that_ends_leaves_nothing_open_that_is_being_compressed() {
+    let server = started_elsewhere();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
+    let (producer, deliveries) = runtime.block_on(async {
+        let producer = config(&server)
+            .compression(Compression::Zstd)
+            .compression_level(19)
+            .batch_size(256 << 10)
+            .linger(Duration::ZERO)
+            .connect()
+            .await
+            .unwrap();
+        let mut deliveries = Vec::new();
+        let value: Vec<u8> = (0..100_000_u32)
+            .map(|n| (n.wrapping_mul(n) >> 7) as u8)
+            .collect();
+        for _ in 0..20 {
+            let record = Record::to("orders").value(&value);
+            deliveries.push(producer.send(record).await.unwrap());
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        (producer, deliveries)
+    });
+    runtime.shutdown_background();
+    let begin = Instant::now();
+    while deliveries.iter().any(|one| one.try_get().is_none()) {
+        assert!(begin.elapsed() < PATIENCE, "outcomes are open");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    assert!(deliveries.iter().any(|one| one.try_get().unwrap().is_err()));
+    drop(producer);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn closing_gives_up_after_its_time() {
     let (server, producer) = started().await;
@@ -416,7 +454,8 @@ impl<F: Future> Future for Polls<F> {
 #[tokio::test]
 async fn connecting_can_be_dropped_after_each_poll() {
     let server = cluster(3).await;
-    for polls in 0.. {
+    let mut polls = 0;
+    loop {
         let config = config(&server);
         let connecting = Polls {
             inner: Box::pin(config.connect()),
@@ -434,6 +473,7 @@ async fn connecting_can_be_dropped_after_each_poll() {
             assert!(polls > 1);
             return;
         }
+        polls += 1 + polls / 16;
     }
 }
 
