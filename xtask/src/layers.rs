@@ -32,6 +32,7 @@ const LAYERS: &[Layer] = &[
             "flate2",
             "libdeflater",
             "lz4_flex",
+            "twox-hash",
             "snap",
             "thiserror",
             "zstd",

@@ -1,17 +1,20 @@
 //! LZ4 frames, as Kafka's own client writes and reads them.
 //!
 //! A frame is a magic number, flags and the checksum of these; blocks with their length in front; and a length of 0.
-//! Kafka knows independent blocks only, so each can be read and written by itself.
+//! Kafka knows independent blocks only, so each is the library's to read and write by itself.
 
-use lz4_flex::block::{DecompressError as BlockError, decompress_into};
+use lz4_flex::block::{
+    CompressTable, DecompressError as BlockError, compress_into_with_table, decompress_into,
+    get_maximum_output_size,
+};
+use twox_hash::XxHash32;
 
-use super::compressor::CompressError;
-use super::matches::{self, BLOCK, Format, Out, Table};
-use super::xxhash::xxh32;
+use super::compressor::{CompressError, failed};
 use super::{Codec, malformed};
 use crate::DecompressError;
 
-pub(super) struct Context(Box<Table>);
+/// The library's larger table: it finds more than the one it would take for blocks below 64 KiB.
+pub(super) struct Context(CompressTable);
 
 const MAGIC: &[u8; 4] = &[0x04, 0x22, 0x4d, 0x18];
 
@@ -19,16 +22,15 @@ const MAGIC: &[u8; 4] = &[0x04, 0x22, 0x4d, 0x18];
 /// xxHash32 of these two.
 const HEADER: [u8; 7] = [0x04, 0x22, 0x4d, 0x18, 0x60, 0x40, 0x82];
 
+/// Readers keep a buffer of this size. LZ4 looks back 64 KiB: larger blocks gain one per cent in large batches.
+const BLOCK: usize = 64 * 1024;
+
 /// The bit in a block's length that says it is stored as it is.
 const STORED: u32 = 1 << 31;
 
-pub(super) const fn bound(len: usize) -> usize {
-    HEADER.len() + len.div_ceil(BLOCK) * 4 + worst(len) + 4
-}
-
-/// What blocks of so many bytes grow to at most: one byte for 255 that are taken as they are, and tokens.
-const fn worst(len: usize) -> usize {
-    len + len / 128 + 32
+pub(super) fn bound(len: usize) -> usize {
+    let per_block = 4 + get_maximum_output_size(BLOCK.min(len));
+    HEADER.len() + len.div_ceil(BLOCK) * per_block + 4
 }
 
 pub(super) fn compress(
@@ -36,71 +38,24 @@ pub(super) fn compress(
     body: &[u8],
     out: &mut [u8],
 ) -> Result<usize, CompressError> {
-    let Context(table) = context.get_or_insert_with(|| Context(Box::new(matches::table())));
+    let Context(table) = context.get_or_insert_with(|| Context(CompressTable::large()));
     out[..HEADER.len()].copy_from_slice(&HEADER);
     let mut at = HEADER.len();
     for block in body.chunks(BLOCK) {
         let (prefix, out) = out[at..].split_at_mut(4);
-        let mut sequences = Sequences(Out::new(out));
-        matches::compress(block, table, &mut sequences);
-        let Sequences(written) = sequences;
-        let (len, flag) = match written.len() {
-            len if len < block.len() => (len, 0),
-            _ => {
-                out[..block.len()].copy_from_slice(block);
-                (block.len(), STORED)
-            }
+        let len = compress_into_with_table(block, out, table)
+            .map_err(|error| failed(Codec::Lz4, error))?;
+        let (len, flag) = if len < block.len() {
+            (len, 0)
+        } else {
+            out[..block.len()].copy_from_slice(block);
+            (block.len(), STORED)
         };
         prefix.copy_from_slice(&(len as u32 | flag).to_le_bytes());
         at += 4 + len;
     }
     out[at..at + 4].fill(0);
     Ok(at + 4)
-}
-
-/// A token with both lengths, four bits each and continued where they do not suffice; literals; a distance.
-struct Sequences<'o>(Out<'o>);
-
-/// What four bits hold at most, and then ask for more.
-const MORE: usize = 15;
-
-impl Sequences<'_> {
-    #[inline(always)]
-    fn literals(&mut self, block: &[u8], from: usize, to: usize, match_bits: usize) {
-        let len = to - from;
-        self.0.put([((len.min(MORE) << 4) | match_bits) as u8]);
-        if len >= MORE {
-            self.rest(len - MORE);
-        }
-        self.0.copy(block, from, len);
-    }
-
-    #[inline(always)]
-    fn rest(&mut self, mut len: usize) {
-        while len >= 255 {
-            self.0.put([255]);
-            len -= 255;
-        }
-        self.0.put([len as u8]);
-    }
-}
-
-impl Format for Sequences<'_> {
-    const PLAIN_END: usize = 5;
-
-    #[inline(always)]
-    fn sequence(&mut self, block: &[u8], from: usize, to: usize, offset: usize, len: usize) {
-        let len = len - 4;
-        self.literals(block, from, to, len.min(MORE));
-        self.0.put((offset as u16).to_le_bytes());
-        if len >= MORE {
-            self.rest(len - MORE);
-        }
-    }
-
-    fn finish(&mut self, block: &[u8], from: usize) {
-        self.literals(block, from, block.len(), 0);
-    }
 }
 
 pub(super) fn decompress(body: &[u8], limit: usize) -> Result<Vec<u8>, DecompressError> {
@@ -120,7 +75,9 @@ pub(super) fn decompress(body: &[u8], limit: usize) -> Result<Vec<u8>, Decompres
             ));
         }
         let block = take_slice(&mut rest, len)?;
-        if frame.block_checksums && xxh32(block) != u32::from_le_bytes(*take(&mut rest)?) {
+        if frame.block_checksums
+            && XxHash32::oneshot(0, block) != u32::from_le_bytes(*take(&mut rest)?)
+        {
             return Err(malformed(Codec::Lz4, "the checksum of a block is wrong"));
         }
         append(&mut out, block, stored, frame.block_size, limit)?;
@@ -203,7 +160,7 @@ impl Frame {
         }
         let descriptor = &descriptor[..descriptor.len() - rest.len()];
         let [checksum] = *take(&mut rest)?;
-        if checksum != (xxh32(descriptor) >> 8) as u8 {
+        if checksum != (XxHash32::oneshot(0, descriptor) >> 8) as u8 {
             return Err(wrong("the checksum of its header is wrong"));
         }
         // 4 to 7: 64 KiB, 256 KiB, 1 MiB, 4 MiB.

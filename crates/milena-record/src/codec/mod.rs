@@ -4,12 +4,8 @@
 mod gzip;
 #[cfg(feature = "lz4")]
 mod lz4;
-#[cfg(any(feature = "lz4", feature = "snappy"))]
-mod matches;
 #[cfg(feature = "snappy")]
 mod snappy;
-#[cfg(feature = "lz4")]
-mod xxhash;
 #[cfg(feature = "zstd")]
 mod zstd;
 
