@@ -223,7 +223,9 @@ async fn closing_at_once_fails_what_is_not_delivered() {
         .send(Record::to("orders").value("v"))
         .await
         .unwrap();
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    while producer.snapshot().sent.batches == 0 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
     let buffered = producer
         .send(Record::to("orders").value("v"))
         .await
