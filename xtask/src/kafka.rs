@@ -138,6 +138,7 @@ fn suite(mut arguments: Parser) -> Result<()> {
         match argument {
             Arg::Long("full") => command.arg("--full"),
             Arg::Long("only") => command.arg("--only").arg(arguments.value()?),
+            Arg::Long("cell") => command.arg("--cell").arg(arguments.value()?),
             other => return Err(other.unexpected().into()),
         };
     }

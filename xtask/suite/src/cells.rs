@@ -9,11 +9,24 @@ use anyhow::Result;
 pub(crate) struct Cells {
     passed: usize,
     failed: Vec<String>,
+    /// Only cells with this in their names are run.
+    only: Option<String>,
 }
 
 impl Cells {
+    /// Cells of which only those are run that have this in their names.
+    pub(crate) fn with(only: Option<String>) -> Self {
+        Self {
+            only,
+            ..Self::default()
+        }
+    }
+
     /// Runs one cell; `show` gives a few words about what it saw. A failure does not keep the next cell from running.
     pub(crate) fn run(&mut self, name: &str, show: impl FnOnce() -> Result<String>) {
+        if self.only.as_ref().is_some_and(|only| !name.contains(only)) {
+            return;
+        }
         let start = Instant::now();
         match show() {
             Ok(saw) => {

@@ -3,7 +3,9 @@
 //! A run counts only if something happened between its first and its last acknowledgement: batches were retried,
 //! five batches of a partition were in flight at a time, and where leaders moved, NOT_LEADER was answered.
 
+use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -17,11 +19,18 @@ use xtask::kafka::java::Helper;
 use crate::carry::{self, Load, Place, Times};
 use crate::cells::Cells;
 use crate::content::Shape;
+use crate::matrix::CODECS;
 
 const PARTITIONS: i32 = 12;
 
+/// Small, so that several batches of a partition are in flight.
+const BATCH_SIZE: usize = 2_048;
+
 /// The answer of a broker that does not lead the partition.
 const NOT_LEADER_OR_FOLLOWER: i16 = 6;
+
+/// Longer than the pause between two bursts.
+const FROZEN: Duration = Duration::from_millis(2_500);
 
 /// Records are sent in bursts of this many, so that batches queue up behind each other.
 const BURST: usize = 1_500;
@@ -29,12 +38,15 @@ const BURST: usize = 1_500;
 /// What is done to the cluster.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Trouble {
-    /// Every partition is led by its next replica, one after the other, twice.
+    /// Every partition is led by its next replica, one after the other.
     Move,
     /// Every broker is stopped cleanly and started again.
     Restart,
     /// Every broker is ended by SIGKILL and started again.
     Kill,
+    /// Every broker stands still for a while, so that requests to it are unanswered, is then ended by SIGKILL, and
+    /// started again.
+    Freeze,
 }
 
 /// Three cells.
@@ -50,51 +62,166 @@ pub(crate) fn run(cells: &mut Cells, cluster: &mut Cluster, helper: &mut Helper,
     }
 }
 
+/// One cell, for a cluster of one broker.
+pub(crate) fn run_alone(cells: &mut Cells, cluster: &mut Cluster, helper: &mut Helper, full: bool) {
+    cells.run(
+        "while the only broker stands still and is restarted",
+        || cell(cluster, helper, Trouble::Freeze, full),
+    );
+}
+
+/// Every codec has a producer and a topic of its own; between them they have every shape.
+const SHAPES: [(bool, bool); 5] = [
+    (true, true),
+    (false, false),
+    (false, true),
+    (true, false),
+    (true, true),
+];
+
+/// What one of the producers sends.
+struct Stream {
+    name: String,
+    topic: String,
+    codec: Compression,
+    load: Load,
+}
+
+impl Stream {
+    fn new(codec: Compression, nth: usize, trouble: Trouble, records: usize) -> Self {
+        let (keyed, headers) = SHAPES[nth % SHAPES.len()];
+        let name = format!("{codec:?}").to_lowercase();
+        let shape = Shape {
+            seed: 31 + nth as u64,
+            keyed,
+            headers,
+        };
+        Self {
+            topic: format!("disturbed-{trouble:?}-{name}").to_lowercase(),
+            name,
+            codec,
+            load: Load {
+                shape,
+                lengths: (0..records).map(length).collect(),
+            },
+        }
+    }
+}
+
+/// Mostly what fills batches quickly; now and then each of the sizes that are listed.
+fn length(index: usize) -> usize {
+    const LISTED: [usize; 8] = [
+        0,
+        1,
+        100,
+        1_024,
+        BATCH_SIZE - 1,
+        BATCH_SIZE,
+        BATCH_SIZE + 1,
+        900_000,
+    ];
+    match index % 1_000 {
+        number @ 0..8 => LISTED[number],
+        number => 20 + number % 200,
+    }
+}
+
 fn cell(
     cluster: &mut Cluster,
     helper: &mut Helper,
     trouble: Trouble,
     full: bool,
 ) -> Result<String> {
-    let topic = format!("disturbed-{trouble:?}").to_lowercase();
-    helper.create(&topic, PARTITIONS, 3, &["min.insync.replicas=2"])?;
-    let most = if full { 400_000 } else { 60_000 };
-    let shape = Shape {
-        seed: 31,
-        keyed: true,
-        headers: false,
-    };
-    let load = Load {
-        shape,
-        lengths: (0..most).map(|index| 20 + index % 200).collect(),
-    };
-    let config = Producer::builder()
-        .bootstrap_servers(cluster.bootstrap_servers())
-        .compression(Compression::Lz4)
-        .batch_size(2_048);
+    let replicas = cluster.ids().len().min(3) as i32;
+    let in_sync = format!("min.insync.replicas={}", replicas.min(2));
+    let most = if full { 80_000 } else { 12_000 };
+    let codecs = (0..).zip(CODECS);
+    let streams: Vec<_> = codecs
+        .map(|(nth, codec)| Stream::new(*codec, nth, trouble, most))
+        .collect();
+    for stream in &streams {
+        helper.create(&stream.topic, PARTITIONS, replicas, &[&in_sync])?;
+    }
+    let topics: Vec<_> = streams.iter().map(|stream| &stream.topic[..]).collect();
 
     // Bursts are spread over about the time that the trouble takes.
-    let expected = Duration::from_secs(if trouble == Trouble::Move { 10 } else { 80 });
-    let pause = expected / u32::try_from(most / BURST)?;
+    let expected = match trouble {
+        Trouble::Move => 25,
+        Trouble::Restart | Trouble::Kill => 27 * replicas as u64,
+        Trouble::Freeze => 10 * replicas as u64,
+    };
+    let pause = Duration::from_secs(expected) / u32::try_from(most / BURST)?;
     let done = AtomicBool::new(false);
-    let run = thread::scope(|scope| -> Result<Run> {
-        let sending =
-            scope.spawn(|| Runtime::new()?.block_on(send(config, &topic, &load, pause, &done)));
+    let servers = cluster.bootstrap_servers();
+    let runs = thread::scope(|scope| -> Result<Vec<Run>> {
+        let sending = scope.spawn(|| {
+            Runtime::new()?.block_on(async {
+                let all = streams.iter().map(|stream| {
+                    let config = Producer::builder()
+                        .bootstrap_servers(&servers)
+                        .compression(stream.codec)
+                        .batch_size(BATCH_SIZE);
+                    send(config, &stream.topic, &stream.load, pause, &done)
+                });
+                together(all).await
+            })
+        });
         thread::sleep(Duration::from_secs(1));
-        let disturbed = disturb(cluster, helper, &topic, trouble);
+        let disturbed = disturb(cluster, helper, &topics, trouble);
         done.store(true, Ordering::Relaxed);
-        let run = sending.join().expect("sending does not panic")?;
-        disturbed.map(|()| run)
+        let runs = sending.join().expect("sending does not panic")?;
+        disturbed.map(|()| runs)
     })?;
 
+    let mut said = Vec::new();
+    for (stream, run) in streams.into_iter().zip(runs) {
+        let name = stream.name.clone();
+        said.push(
+            check(cluster, helper, stream, run, trouble)
+                .with_context(|| format!("{name} differs"))?,
+        );
+    }
+    Ok(said.join("; "))
+}
+
+/// Awaits all of them at the same time.
+async fn together(
+    sending: impl Iterator<Item = impl Future<Output = Result<Run>>>,
+) -> Result<Vec<Run>> {
+    let mut sending: Vec<_> = sending.map(|one| (Box::pin(one), None)).collect();
+    std::future::poll_fn(|cx| {
+        for (one, run) in &mut sending {
+            if run.is_none()
+                && let Poll::Ready(ended) = one.as_mut().poll(cx)
+            {
+                *run = Some(ended);
+            }
+        }
+        match sending.iter().all(|(_, run)| run.is_some()) {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        }
+    })
+    .await;
+    sending.into_iter().filter_map(|(_, run)| run).collect()
+}
+
+/// Compares what a stream wrote with what Java reads, and sees that the run counts.
+fn check(
+    cluster: &Cluster,
+    helper: &mut Helper,
+    stream: Stream,
+    run: Run,
+    trouble: Trouble,
+) -> Result<String> {
     let load = Load {
-        lengths: load.lengths[..run.places.len()].to_vec(),
-        ..load
+        lengths: stream.load.lengths[..run.places.len()].to_vec(),
+        ..stream.load
     };
     let read = carry::compare(
         helper,
         &cluster.dir(),
-        &topic,
+        &stream.topic,
         &load,
         &run.places,
         Times::Retried,
@@ -120,9 +247,10 @@ fn cell(
         trouble != Trouble::Move || refused > 0,
         "no NOT_LEADER was answered: the run does not count"
     );
-    helper.delete(&topic)?;
+    helper.delete(&stream.topic)?;
     Ok(format!(
-        "{read} records over {:.0} s; {retries} retries, {refused} NOT_LEADER, {} lost with their connection, 5 in flight",
+        "{}: {read} records over {:.0} s, {retries} retries, {refused} NOT_LEADER, {} lost with their connection, 5 in flight",
+        stream.name,
         run.took.as_secs_f64(),
         last.lost - first.lost,
     ))
@@ -150,12 +278,21 @@ async fn send(
     let handle = producer.topic(topic).await?;
     let begun = Instant::now();
     let (deliver, mut deliveries) = mpsc::unbounded_channel::<Delivery>();
+    let counting = producer.clone();
     let collecting = tokio::spawn(async move {
         let mut places = Vec::new();
+        let mut held = None;
         while let Some(delivery) = deliveries.recv().await {
+            if let Some(before) = held.replace(delivery) {
+                places.push(carry::place(before).await?);
+            }
+        }
+        // All but the last record are acknowledged.
+        let last = counting.snapshot();
+        if let Some(delivery) = held {
             places.push(carry::place(delivery).await?);
         }
-        anyhow::Ok(places)
+        anyhow::Ok((places, last))
     });
     let mut sent = 0;
     let mut first = None;
@@ -181,8 +318,7 @@ async fn send(
         tokio::time::sleep(pause).await;
     }
     drop(deliver);
-    let last = producer.snapshot();
-    let places = collecting.await??;
+    let (places, last) = collecting.await??;
     let report = producer.close(Duration::from_secs(10)).await;
     ensure!(report.lost == 0, "{} records were given up", report.lost);
     let first = first.context("nothing was sent")?;
@@ -197,40 +333,47 @@ async fn send(
 fn disturb(
     cluster: &mut Cluster,
     helper: &mut Helper,
-    topic: &str,
+    topics: &[&str],
     trouble: Trouble,
 ) -> Result<()> {
-    let ids = cluster.ids();
+    let ids = cluster.ids().to_vec();
     if trouble == Trouble::Move {
-        for round in 1..=2 {
+        for topic in topics {
             for (partition, (leader, _)) in (0..).zip(helper.leaders(topic)?) {
                 let at = ids.iter().position(|id| *id == leader).unwrap_or(0);
-                helper.move_leader(topic, partition, ids[(at + round) % ids.len()])?;
+                helper.move_leader(topic, partition, ids[(at + 1) % ids.len()])?;
             }
         }
         return Ok(());
     }
-    for id in ids {
+    for id in ids.clone() {
         match trouble {
             Trouble::Kill => cluster.kill_node(id)?,
+            Trouble::Freeze => {
+                cluster.signal_node(id, "STOP")?;
+                thread::sleep(FROZEN);
+                cluster.kill_node(id)?;
+            }
             _ => cluster.stop_node(id)?,
         }
         thread::sleep(Duration::from_secs(1));
         cluster.start_node(id)?;
         cluster.await_ready()?;
-        await_in_sync(helper, topic)?;
+        for topic in topics {
+            await_in_sync(helper, topic, ids.len())?;
+        }
     }
     Ok(())
 }
 
 /// Waits until every replica of every partition is in sync.
-fn await_in_sync(helper: &mut Helper, topic: &str) -> Result<()> {
+fn await_in_sync(helper: &mut Helper, topic: &str, replicas: usize) -> Result<()> {
     let deadline = Instant::now() + Duration::from_secs(90);
     loop {
         let leaders = helper.leaders(topic)?;
         if leaders
             .iter()
-            .all(|(leader, in_sync)| *leader >= 0 && in_sync.len() == 3)
+            .all(|(leader, in_sync)| *leader >= 0 && in_sync.len() == replicas)
         {
             return Ok(());
         }

@@ -9,6 +9,7 @@
 mod batch;
 mod carry;
 mod cells;
+mod changing;
 mod content;
 mod disturbed;
 mod facts;
@@ -33,7 +34,7 @@ use xtask::kafka::java::Helper;
 use cells::Cells;
 use model::Model;
 
-/// The parts of the suite; `--only` names one.
+/// The parts of the suite; `--only` names one. `--cell TEXT` runs the cells with this in their names.
 const PARTS: &[&str] = &["facts", "embedded", "one", "three", "old"];
 
 fn main() -> ExitCode {
@@ -50,10 +51,12 @@ fn main() -> ExitCode {
 fn run() -> Result<bool> {
     let mut only = Vec::new();
     let mut full = false;
+    let mut cell = None;
     let mut arguments = lexopt::Parser::from_env();
     while let Some(argument) = arguments.next()? {
         match argument {
             Arg::Long("full") => full = true,
+            Arg::Long("cell") => cell = Some(arguments.value()?.string()?),
             Arg::Long("only") => only.push(arguments.value()?.string()?),
             other => return Err(other.unexpected().into()),
         }
@@ -65,7 +68,7 @@ fn run() -> Result<bool> {
         );
     }
     let wanted = |part: &str| only.is_empty() || only.iter().any(|one| one == part);
-    let mut cells = Cells::default();
+    let mut cells = Cells::with(cell);
     if wanted("facts") {
         facts::run(&mut cells)?;
     }
@@ -86,10 +89,13 @@ fn run() -> Result<bool> {
 
 /// Apache Kafka 4.3.1 with one broker.
 fn one(cells: &mut Cells, full: bool) -> Result<()> {
-    let (cluster, mut helper) = start(Spec::new("suite-one"))?;
+    let (mut cluster, mut helper) = start(Spec::new("suite-one"))?;
     matrix::run(cells, &cluster.0, &mut helper, 1, counts(full));
     single::run(cells, &cluster.0, &mut helper, 1);
     java_writes::run(cells, &cluster.0, &mut helper, 1);
+    changing::run(cells, &cluster.0, &mut helper, 1);
+    disturbed::run_alone(cells, &mut cluster.0, &mut helper, full);
+    changing::disk(cells, &cluster.0);
     Ok(())
 }
 
@@ -104,7 +110,9 @@ fn three(cells: &mut Cells, full: bool) -> Result<()> {
     sequences::run(cells, &real, &model.servers());
     matrix::run(cells, &cluster.0, &mut helper, 3, counts(full));
     single::run(cells, &cluster.0, &mut helper, 3);
+    changing::run(cells, &cluster.0, &mut helper, 3);
     disturbed::run(cells, &mut cluster.0, &mut helper, full);
+    changing::disk(cells, &cluster.0);
     Ok(())
 }
 
