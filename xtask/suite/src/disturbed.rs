@@ -30,7 +30,7 @@ const BATCH_SIZE: usize = 2_048;
 const NOT_LEADER_OR_FOLLOWER: i16 = 6;
 
 /// Longer than the pause between two bursts.
-const FROZEN: Duration = Duration::from_millis(2_500);
+const FROZEN: Duration = Duration::from_millis(4_000);
 
 /// Records are sent in bursts of this many, so that batches queue up behind each other.
 const BURST: usize = 1_500;
@@ -42,11 +42,9 @@ enum Trouble {
     Move,
     /// Every broker is stopped cleanly and started again.
     Restart,
-    /// Every broker is ended by SIGKILL and started again.
-    Kill,
     /// Every broker stands still for a while, so that requests to it are unanswered, is then ended by SIGKILL, and
     /// started again.
-    Freeze,
+    Kill,
 }
 
 /// Three cells.
@@ -54,7 +52,7 @@ pub(crate) fn run(cells: &mut Cells, cluster: &mut Cluster, helper: &mut Helper,
     for (trouble, name) in [
         (Trouble::Move, "leaders move"),
         (Trouble::Restart, "brokers are restarted"),
-        (Trouble::Kill, "brokers are killed"),
+        (Trouble::Kill, "brokers stand still and are killed"),
     ] {
         cells.run(&format!("while {name}"), || {
             cell(cluster, helper, trouble, full)
@@ -65,8 +63,8 @@ pub(crate) fn run(cells: &mut Cells, cluster: &mut Cluster, helper: &mut Helper,
 /// One cell, for a cluster of one broker.
 pub(crate) fn run_alone(cells: &mut Cells, cluster: &mut Cluster, helper: &mut Helper, full: bool) {
     cells.run(
-        "while the only broker stands still and is restarted",
-        || cell(cluster, helper, Trouble::Freeze, full),
+        "while the only broker stands still, is killed and restarted",
+        || cell(cluster, helper, Trouble::Kill, full),
     );
 }
 
@@ -135,6 +133,12 @@ fn cell(
     let replicas = cluster.ids().len().min(3) as i32;
     let in_sync = format!("min.insync.replicas={}", replicas.min(2));
     let most = if full { 80_000 } else { 12_000 };
+    // A burst has to come while a broker stands still.
+    let most = if trouble == Trouble::Kill {
+        2 * most
+    } else {
+        most
+    };
     let codecs = (0..).zip(CODECS);
     let streams: Vec<_> = codecs
         .map(|(nth, codec)| Stream::new(*codec, nth, trouble, most))
@@ -147,8 +151,8 @@ fn cell(
     // Bursts are spread over about the time that the trouble takes.
     let expected = match trouble {
         Trouble::Move => 25,
-        Trouble::Restart | Trouble::Kill => 27 * replicas as u64,
-        Trouble::Freeze => 10 * replicas as u64,
+        Trouble::Restart => 27 * replicas as u64,
+        Trouble::Kill => 18 * replicas as u64,
     };
     let pause = Duration::from_secs(expected) / u32::try_from(most / BURST)?;
     let done = AtomicBool::new(false);
@@ -348,8 +352,7 @@ fn disturb(
     }
     for id in ids.clone() {
         match trouble {
-            Trouble::Kill => cluster.kill_node(id)?,
-            Trouble::Freeze => {
+            Trouble::Kill => {
                 cluster.signal_node(id, "STOP")?;
                 thread::sleep(FROZEN);
                 cluster.kill_node(id)?;
