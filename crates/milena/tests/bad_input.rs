@@ -142,7 +142,7 @@ async fn without_a_broker_build_succeeds_and_send_says_why_not() {
         .await
         .unwrap_err();
     assert!(
-        (900..2500).contains(&begin.elapsed().as_millis()),
+        (900..10_000).contains(&begin.elapsed().as_millis()),
         "{:?}",
         begin.elapsed()
     );
@@ -212,7 +212,7 @@ async fn a_topic_that_nobody_creates_is_named() {
         .await
         .unwrap_err();
     assert!(
-        (900..2500).contains(&begin.elapsed().as_millis()),
+        (900..10_000).contains(&begin.elapsed().as_millis()),
         "{:?}",
         begin.elapsed()
     );

@@ -232,7 +232,7 @@ async fn closing_at_once_fails_what_is_not_delivered() {
         .unwrap();
     let begin = Instant::now();
     let report = producer.close(Duration::ZERO).await;
-    assert!(begin.elapsed() < Duration::from_secs(1));
+    assert!(begin.elapsed() < Duration::from_secs(5));
     assert_eq!(report.lost, 2);
     let error = on_the_wire.await.unwrap_err();
     assert_eq!(
@@ -277,7 +277,7 @@ async fn closing_at_once_fails_what_is_being_compressed() {
     tokio::time::sleep(Duration::from_millis(20)).await;
     let begin = Instant::now();
     let report = producer.close(Duration::ZERO).await;
-    assert!(begin.elapsed() < Duration::from_secs(1));
+    assert!(begin.elapsed() < Duration::from_secs(5));
     // Every outcome is there when the close is over, and the report has counted it.
     let outcomes: Vec<_> = deliveries.iter().map(|one| one.try_get()).collect();
     assert!(outcomes.iter().all(Option::is_some), "some are open");
@@ -340,7 +340,7 @@ async fn closing_gives_up_after_its_time() {
         .unwrap();
     let begin = Instant::now();
     let report = producer.close(Duration::from_millis(300)).await;
-    assert!((300..2000).contains(&begin.elapsed().as_millis()));
+    assert!((300..10_000).contains(&begin.elapsed().as_millis()));
     assert_eq!(report.lost, 1);
     assert!(delivery.await.is_err());
 }
@@ -614,6 +614,6 @@ async fn dropping_never_waits_for_a_broker() {
     tokio::time::sleep(Duration::from_millis(50)).await;
     let begin = Instant::now();
     drop(producer);
-    assert!(begin.elapsed() < Duration::from_secs(1));
+    assert!(begin.elapsed() < Duration::from_secs(5));
     assert!(delivery.try_get().is_none(), "it is still being sent");
 }
