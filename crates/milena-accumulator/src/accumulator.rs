@@ -284,7 +284,13 @@ impl Accumulator {
     /// Whether linger holds nothing back: somebody waits for memory, a flush runs, or no more records are taken.
     #[inline]
     pub fn pressed(&self) -> bool {
-        self.pool.is_waited_for() || self.flushes.is_running() || self.gate.check().is_err()
+        self.pool.is_waited_for() || self.ends()
+    }
+
+    /// Whether everything is to go, full or not: a flush runs, or no more records are taken.
+    #[inline]
+    pub fn ends(&self) -> bool {
+        self.flushes.is_running() || self.gate.check().is_err()
     }
 
     /// The topic and partition of a slot.

@@ -255,16 +255,23 @@ impl Sender {
     fn poll_seal(&mut self, now: Instant, node: NodeId) -> Option<SealJob> {
         let mut work = Vec::new();
         let mut left = 2 * self.config.max_request_size;
+        let ends = self.closing || self.accumulator.ends();
+        let mut some_ready = false;
         let mut slots = std::mem::take(&mut self.scratch);
         self.board.waiting_for(node, &mut slots);
         for slot in slots.drain(..) {
             let Some(partition) = self.board.get_mut(slot) else {
                 continue;
             };
-            let sendable = matches!(
-                partition.schedule,
-                Schedule::Ready(_) | Schedule::Lingering(..)
-            );
+            let sendable = match partition.schedule {
+                Schedule::Ready(_) => {
+                    some_ready = true;
+                    true
+                }
+                // While others are ready it goes on filling: a full batch compresses better, and costs as much.
+                Schedule::Lingering(_, until) => !some_ready || ends || until <= now,
+                Schedule::Idle | Schedule::Parked(_) => false,
+            };
             if left == 0 || !sendable || partition.sealing {
                 continue;
             }
