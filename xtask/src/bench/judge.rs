@@ -12,7 +12,7 @@ pub struct Cell {
     pub label: String,
     /// Whether it is one of the peers, neither milena nor the floor.
     pub peer: bool,
-    /// Whether goals are measured against it: it gives the guarantees that the others give.
+    /// Whether goals are measured against it: a peer that has done the work.
     pub rival: bool,
     /// Its runs that count.
     pub runs: Vec<Outcome>,

@@ -129,9 +129,6 @@ fn compare(options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// Measured, but no rival: without idempotence, without a partitioner, and given batches made by hand.
-const UNEQUAL: &str = "rskafka";
-
 /// One program in one way.
 struct Entry<'a> {
     contestant: &'a Contestant,
@@ -197,14 +194,13 @@ fn entries<'a>(row: &'a Row, contestants: &'a [Contestant]) -> Vec<Entry<'a>> {
     let mut entries = Vec::new();
     let mut add = |contestant: &'a Contestant, label: String, how| {
         let peer = contestant.name != "milena" && contestant.name != "floor";
-        let rival = peer && contestant.name != UNEQUAL;
         entries.push(Entry {
             contestant,
             how,
             cell: Cell {
                 label,
                 peer,
-                rival,
+                rival: peer,
                 runs: Vec::new(),
                 failures: Vec::new(),
             },
