@@ -136,7 +136,7 @@ pub fn write(
         );
     }
     text.push_str(
-        "- rskafka is not idempotent and has no partitioner: it is given batches made by hand, one in flight for each partition. Goals are measured against it all the same.\n",
+        "- rskafka is not idempotent and has no partitioner: it is given batches made by hand. Goals are measured against it all the same.\n",
     );
     let _ = writeln!(text, "\n## Goals\n\n{}\n## Figures\n", goals(verdicts));
     let mut raw = Vec::new();
