@@ -7,7 +7,7 @@ use std::pin::Pin;
 
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpSocket;
+use tokio::net::{TcpSocket, TcpStream};
 
 /// A future kept in a box, as traits that are used through `dyn` need it.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -76,26 +76,62 @@ impl Default for TcpConnector {
     }
 }
 
+impl TcpConnector {
+    async fn open(&self, address: SocketAddr) -> io::Result<TcpStream> {
+        let socket = if address.is_ipv4() {
+            TcpSocket::new_v4()?
+        } else {
+            TcpSocket::new_v6()?
+        };
+        let options = SockRef::from(&socket);
+        options.set_tcp_nodelay(true)?;
+        options.set_tcp_keepalive(&TcpKeepalive::new())?;
+        // Sizes are wishes; they come before connecting, as the window is agreed upon then.
+        if let Some(bytes) = self.send_buffer {
+            options.set_send_buffer_size(bytes)?;
+        }
+        if let Some(bytes) = self.receive_buffer {
+            options.set_recv_buffer_size(bytes)?;
+        }
+        socket.connect(address).await
+    }
+}
+
 impl Connector for TcpConnector {
     fn connect(&self, address: SocketAddr) -> BoxFuture<'_, io::Result<Box<dyn Stream>>> {
         Box::pin(async move {
-            let socket = if address.is_ipv4() {
-                TcpSocket::new_v4()?
-            } else {
-                TcpSocket::new_v6()?
-            };
-            let options = SockRef::from(&socket);
-            options.set_tcp_nodelay(true)?;
-            options.set_tcp_keepalive(&TcpKeepalive::new())?;
-            // Sizes are wishes; they come before connecting, as the window is agreed upon then.
-            if let Some(bytes) = self.send_buffer {
-                options.set_send_buffer_size(bytes)?;
-            }
-            if let Some(bytes) = self.receive_buffer {
-                options.set_recv_buffer_size(bytes)?;
-            }
-            let stream: Box<dyn Stream> = Box::new(socket.connect(address).await?);
+            let stream: Box<dyn Stream> = Box::new(self.open(address).await?);
             Ok(stream)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn connections_have_the_options_that_kafka_sets() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let small = TcpConnector {
+            send_buffer: Some(20_000),
+            receive_buffer: Some(10_000),
+        };
+        let sizes = |stream: &TcpStream| {
+            let options = SockRef::from(stream);
+            assert!(options.tcp_nodelay().unwrap());
+            assert!(options.keepalive().unwrap());
+            (
+                options.send_buffer_size().unwrap(),
+                options.recv_buffer_size().unwrap(),
+            )
+        };
+        let small = sizes(&small.open(address).await.unwrap());
+        let usual = sizes(&TcpConnector::default().open(address).await.unwrap());
+        // Systems round, and some double.
+        assert!((20_000..=40_000).contains(&small.0), "{small:?}");
+        assert!((10_000..=20_000).contains(&small.1), "{small:?}");
+        assert!(usual.0 >= 131_072 && usual.1 >= 32_768, "{usual:?}");
     }
 }

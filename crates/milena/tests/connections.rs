@@ -246,6 +246,46 @@ async fn metadata_is_renewed_when_it_is_old() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn metadata_comes_from_the_least_loaded_of_three_brokers() {
+    let server = cluster(3).await;
+    server.cluster().create_topic("orders", 9).unwrap();
+    let config = config(&server)
+        .linger(Duration::ZERO)
+        .request_timeout(Duration::from_secs(60))
+        .delivery_timeout(Duration::from_secs(120))
+        .metadata_max_age(Duration::from_millis(100));
+    let producer = config.connect().await.unwrap();
+    for partition in 0..9 {
+        send(&producer, "orders", partition).await;
+    }
+    let seen = |api, broker| server.cluster().journal().count_at(broker, api);
+    // Three requests stay unanswered at one broker, one at another, none at the third.
+    let led = |broker: i32| -> Vec<i32> {
+        let led = |partition: &i32| server.cluster().leader("orders", *partition) == Some(broker);
+        (0..9).filter(led).collect()
+    };
+    let mut unanswered = Vec::new();
+    for (broker, requests) in [(1, 3), (2, 1)] {
+        let silent = Rule::on(ApiKey::PRODUCE).broker(broker);
+        server.cluster().add_rule(silent.act(Act::DropAnswer));
+        let produced = || seen(ApiKey::PRODUCE, broker);
+        for partition in &led(broker)[..requests] {
+            let before = produced();
+            let record = Record::to("orders").partition(*partition).value("v");
+            unanswered.push(producer.send(record).await.unwrap());
+            assert!(soon(|| produced() > before).await);
+        }
+    }
+    let asked = |broker| seen(ApiKey::METADATA, broker);
+    // What was asked before the loads were as they are is answered by then.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let before = [asked(1), asked(2), asked(3)];
+    assert!(soon(|| asked(3) >= before[2] + 5).await);
+    assert_eq!([asked(1), asked(2)], before[..2]);
+    producer.close(Duration::ZERO).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_answer_that_never_comes_ends_the_connection_and_not_the_record() {
     let server = cluster(1).await;
     server.cluster().create_topic("orders", 1).unwrap();
