@@ -348,6 +348,10 @@ async fn closing_gives_up_after_its_time() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_closing_that_is_dropped_goes_on() {
     let (server, producer) = started().await;
+    // Closing cannot be over before it is looked at.
+    server
+        .cluster()
+        .add_rule(Rule::on(ApiKey::PRODUCE).act(Act::Delay(500)));
     let delivery = producer
         .send(Record::to("orders").value("v"))
         .await
