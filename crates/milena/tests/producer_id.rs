@@ -15,6 +15,8 @@ async fn started(rule: Rule) -> (Server, Producer) {
     let producer = config(&server)
         .request_timeout(Duration::from_secs(1))
         .delivery_timeout(Duration::from_secs(2))
+        // A broker that is silent about the id is silent about the topic behind it, until it is asked anew.
+        .max_block(Duration::from_secs(30))
         .connect()
         .await
         .unwrap();
