@@ -71,6 +71,15 @@ pub(crate) async fn place(delivery: Delivery) -> Result<Place> {
     })
 }
 
+/// Awaits all of them.
+pub(crate) async fn places(deliveries: Vec<Delivery>) -> Result<Vec<Place>> {
+    let mut places = Vec::with_capacity(deliveries.len());
+    for delivery in deliveries {
+        places.push(place(delivery).await?);
+    }
+    Ok(places)
+}
+
 /// How timestamps are compared.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Times {

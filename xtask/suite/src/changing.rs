@@ -5,13 +5,13 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use milena::{Delivery, Producer, Topic};
+use milena::{Producer, Topic};
 use tokio::runtime::Runtime;
 use xtask::kafka::cluster::Cluster;
 use xtask::kafka::java::Helper;
 use xtask::run;
 
-use crate::carry::{self, Load, Place, Times};
+use crate::carry::{self, Load, Times};
 use crate::cells::Cells;
 use crate::content::Shape;
 
@@ -78,7 +78,7 @@ fn grown(cluster: &Cluster, helper: &mut Helper, replicas: i32) -> Result<String
             }
             deliveries.push(load.send(&handle, index).await?);
         }
-        settle(deliveries).await
+        carry::places(deliveries).await
     })?;
     let (before, after) = places.split_at(places.len() / 2);
     ensure!(
@@ -131,7 +131,7 @@ fn recreated(cluster: &Cluster, helper: &mut Helper, replicas: i32) -> Result<St
         for index in 0..load.lengths.len() {
             deliveries.push(load.send(&handle, index).await?);
         }
-        anyhow::Ok((settle(deliveries).await?, lost))
+        anyhow::Ok((carry::places(deliveries).await?, lost))
     })?;
     let ends: i64 = helper.ends(topic)?.iter().sum();
     ensure!(
@@ -158,14 +158,6 @@ async fn await_writable(producer: &Producer, topic: &str) -> Result<Topic> {
             _ => ensure!(begun.elapsed() < PATIENCE, "the new topic takes nothing"),
         }
     }
-}
-
-async fn settle(deliveries: Vec<Delivery>) -> Result<Vec<Place>> {
-    let mut places = Vec::with_capacity(deliveries.len());
-    for delivery in deliveries {
-        places.push(carry::place(delivery).await?);
-    }
-    Ok(places)
 }
 
 /// The command of the README, with the servers of a real cluster.

@@ -155,10 +155,7 @@ pub(crate) fn send(
         for index in 0..load.lengths.len() {
             deliveries.push(load.send(&handle, index).await?);
         }
-        let mut places = Vec::with_capacity(deliveries.len());
-        for delivery in deliveries {
-            places.push(carry::place(delivery).await?);
-        }
+        let places = carry::places(deliveries).await?;
         let snapshot = producer.snapshot();
         let report = producer.close(Duration::from_secs(10)).await;
         ensure!(report.lost == 0, "{} records were given up", report.lost);

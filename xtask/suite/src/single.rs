@@ -63,18 +63,15 @@ fn keys(cluster: &Cluster, helper: &mut Helper, replicas: i32, partitions: i32) 
         for record in &records {
             deliveries.push(handle.send(carry::message(record)).await?);
         }
-        let mut partitions = Vec::new();
-        for delivery in deliveries {
-            partitions.push(carry::place(delivery).await?.partition);
-        }
-        anyhow::Ok(partitions)
+        carry::places(deliveries).await
     })?;
     for ((record, java), ours) in records.iter().zip(java).zip(&ours) {
         ensure!(
-            java.0 == *ours,
-            "key {:?}: Java chose {}, milena {ours}",
+            java.0 == ours.partition,
+            "key {:?}: Java chose {}, milena {}",
             record.key,
-            java.0
+            java.0,
+            ours.partition
         );
     }
     helper.delete(&topic)?;
