@@ -6,10 +6,11 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use milena::{
-    ConnectError, FailureReason, Fate, NotConnected, Producer, ProducerConfig, Record, SendError,
+    ConnectError, FailureReason, Fate, NotConnected, Producer, ProducerConfig, Record,
+    RecordMetadata, SendError,
 };
 use milena_broker::{Act, ApiKey, Change, ClusterConfig, ErrorCode, Rule};
-use support::{cluster, cluster_with, config};
+use support::{closed, cluster, cluster_with, config};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -56,6 +57,18 @@ async fn says(bytes: &'static [u8]) -> SocketAddr {
     address
 }
 
+/// What `send` says of a record to this topic.
+async fn refused(producer: &Producer, topic: &str) -> SendError {
+    let sent = producer.send(Record::to(topic).value("v")).await;
+    sent.unwrap_err()
+}
+
+/// Sends a record to this topic, and awaits its outcome.
+async fn delivered(producer: &Producer, topic: &str) -> RecordMetadata {
+    let sent = producer.send(Record::to(topic).value("v")).await;
+    sent.unwrap().await.unwrap()
+}
+
 #[tokio::test]
 async fn an_unknown_host_is_named() {
     let text = refusal(to("no-such-host.invalid:9092")).await;
@@ -67,11 +80,7 @@ async fn an_unknown_host_is_named() {
 
 #[tokio::test]
 async fn a_port_where_nothing_listens_is_named() {
-    let closed = TcpListener::bind("127.0.0.1:0")
-        .await
-        .unwrap()
-        .local_addr()
-        .unwrap();
+    let closed = closed().await;
     let text = refusal(to(closed)).await;
     assert!(
         text.contains(&closed.to_string()) && text.contains("refused"),
@@ -81,11 +90,7 @@ async fn a_port_where_nothing_listens_is_named() {
 
 #[tokio::test]
 async fn every_server_is_named_with_its_reason() {
-    let closed = TcpListener::bind("127.0.0.1:0")
-        .await
-        .unwrap()
-        .local_addr()
-        .unwrap();
+    let closed = closed().await;
     let http = says(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
     let text = refusal(to(format!("{closed},{http},no-such-host.invalid:1"))).await;
     for part in [
@@ -130,17 +135,10 @@ async fn a_server_that_closes_or_stays_silent_is_told_apart() {
 
 #[tokio::test]
 async fn without_a_broker_build_succeeds_and_send_says_why_not() {
-    let closed = TcpListener::bind("127.0.0.1:0")
-        .await
-        .unwrap()
-        .local_addr()
-        .unwrap();
+    let closed = closed().await;
     let producer = to(closed).build().unwrap();
     let begin = Instant::now();
-    let error = producer
-        .send(Record::to("orders").value("v"))
-        .await
-        .unwrap_err();
+    let error = refused(&producer, "orders").await;
     assert!(
         (900..10_000).contains(&begin.elapsed().as_millis()),
         "{:?}",
@@ -198,8 +196,7 @@ async fn the_address_that_a_broker_advertises_in_vain_is_named() {
             port: address.port(),
         })
         .unwrap();
-    let delivery = producer.send(Record::to("orders").value("v")).await;
-    assert_eq!(delivery.unwrap().await.unwrap().offset(), Some(0));
+    assert_eq!(delivered(&producer, "orders").await.offset(), Some(0));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -207,10 +204,7 @@ async fn a_topic_that_nobody_creates_is_named() {
     let server = cluster(1).await;
     let producer = to(server.bootstrap()).connect().await.unwrap();
     let begin = Instant::now();
-    let error = producer
-        .send(Record::to("missing").value("v"))
-        .await
-        .unwrap_err();
+    let error = refused(&producer, "missing").await;
     assert!(
         (900..10_000).contains(&begin.elapsed().as_millis()),
         "{:?}",
@@ -226,12 +220,7 @@ async fn a_topic_that_nobody_creates_is_named() {
     );
     // The producer is none the worse for it.
     server.cluster().create_topic("missing", 1).unwrap();
-    producer
-        .send(Record::to("missing").value("v"))
-        .await
-        .unwrap()
-        .await
-        .unwrap();
+    delivered(&producer, "missing").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -243,18 +232,12 @@ async fn a_topic_name_that_cannot_be_fails_at_once() {
         .await
         .unwrap();
     let begin = Instant::now();
-    let error = producer
-        .send(Record::to("no such topic!").value("v"))
-        .await
-        .unwrap_err();
+    let error = refused(&producer, "no such topic!").await;
     assert!(begin.elapsed() < Duration::from_secs(5));
     assert!(error.to_string().contains("no such topic!"), "{error}");
     // And so it does every time.
     for _ in 0..2 {
-        let error = producer
-            .send(Record::to("no such topic!").value("v"))
-            .await
-            .unwrap_err();
+        let error = refused(&producer, "no such topic!").await;
         assert!(error.to_string().contains("is not valid"), "{error}");
     }
     loop {
@@ -283,15 +266,11 @@ async fn a_topic_whose_rights_are_mended_can_be_written_to() {
         .unwrap();
     let begin = Instant::now();
     for _ in 0..2 {
-        let error = producer
-            .send(Record::to("orders").value("v"))
-            .await
-            .unwrap_err();
+        let error = refused(&producer, "orders").await;
         assert!(error.to_string().contains("not authorized"), "{error}");
     }
     server.cluster().remove_rule(forbidden);
-    let delivery = producer.send(Record::to("orders").value("v")).await;
-    delivery.unwrap().await.unwrap();
+    delivered(&producer, "orders").await;
     assert!(begin.elapsed() < Duration::from_secs(10));
 }
 
@@ -303,18 +282,12 @@ async fn a_topic_that_failed_before_fails_with_what_was_said_of_it() {
         .connect()
         .await
         .unwrap();
-    let error = producer
-        .send(Record::to("no such topic!").value("v"))
-        .await
-        .unwrap_err();
+    let error = refused(&producer, "no such topic!").await;
     assert!(error.to_string().contains("is not valid"), "{error}");
     // From now on nobody answers.
     let silent = Rule::on(ApiKey::METADATA).act(Act::Silence);
     server.cluster().add_rule(silent);
-    let error = producer
-        .send(Record::to("no such topic!").value("v"))
-        .await
-        .unwrap_err();
+    let error = refused(&producer, "no such topic!").await;
     let text = error.to_string();
     assert!(
         text.contains("max.block.ms") && text.contains("INVALID_TOPIC_EXCEPTION"),

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use milena::{BoxFuture, Message, Producer, Record, Resolver};
 use milena_broker::{Act, ApiKey, Cluster, ClusterConfig, Rule, ServeOptions, Server, Stop, serve};
-use support::{cluster, config, logs};
+use support::{closed, cluster, config, logs};
 
 /// Waits until `is_so`, and says whether it came to be.
 async fn soon(mut is_so: impl FnMut() -> bool) -> bool {
@@ -86,11 +86,7 @@ async fn of_a_hundred_brokers_two_are_connected_to() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_dead_first_server_costs_a_fraction_of_a_second() {
     let server = cluster(1).await;
-    let closed = tokio::net::TcpListener::bind("127.0.0.1:0")
-        .await
-        .unwrap()
-        .local_addr()
-        .unwrap();
+    let closed = closed().await;
     // Accepts connections and says nothing.
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let servers = format!(
@@ -98,21 +94,19 @@ async fn a_dead_first_server_costs_a_fraction_of_a_second() {
         silent.local_addr().unwrap(),
         server.bootstrap()
     );
+    let mut took = Vec::new();
     for _ in 0..5 {
         let begin = Instant::now();
-        let producer = Producer::builder()
-            .bootstrap_servers(&servers)
-            .connect()
-            .await
-            .unwrap();
-        // The one that is silent would cost the whole of the set-up timeout, ten seconds.
-        assert!(
-            begin.elapsed() < Duration::from_secs(2),
-            "{:?}",
-            begin.elapsed()
-        );
+        let config = Producer::builder().bootstrap_servers(&servers);
+        let producer = config.connect().await.unwrap();
+        took.push(begin.elapsed());
         producer.close(Duration::ZERO).await;
     }
+    // The one that is silent would cost the whole of the set-up timeout, ten seconds. A machine that is busy with
+    // something else may hold one of them up, and not most of them.
+    took.sort();
+    assert!(took[2] < Duration::from_secs(1), "{took:?}");
+    assert!(took[4] < Duration::from_secs(5), "{took:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

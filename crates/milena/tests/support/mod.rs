@@ -1,10 +1,12 @@
 //! What the tests over TCP have in common: a served cluster, and its logs read back.
 #![allow(dead_code, reason = "each test uses its own part")]
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use milena::{Producer, ProducerConfig};
 use milena_broker::{Cluster, ClusterConfig, ServeOptions, Server, serve};
+use tokio::net::TcpListener;
 
 /// A cluster of so many brokers that creates no topics by itself.
 pub(crate) async fn cluster(brokers: usize) -> Server {
@@ -28,6 +30,13 @@ pub(crate) fn config(server: &Server) -> ProducerConfig {
     Producer::builder()
         .bootstrap_servers(server.bootstrap())
         .max_block(Duration::from_secs(5))
+}
+
+/// An address where nothing listens.
+pub(crate) async fn closed() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await;
+    let listener = listener.expect("loopback ports are free");
+    listener.local_addr().expect("it is bound")
 }
 
 /// A record as it lies in a log.
