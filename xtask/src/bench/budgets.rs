@@ -16,10 +16,9 @@ const ALLOCATIONS: f64 = 3.0;
 /// A record's cost with 10,000 known partitions, 10 of them used, against that with 10 known.
 const WIDTH: f64 = 1.1;
 
-/// Rounds of the comparison by width: so many at least, and so many at most while it is above the
-/// budget. What else runs on the machine only adds to a time, so that further rounds bring the
-/// least ones nearer to what the code costs, and never below it.
-const ROUNDS: std::ops::RangeInclusive<usize> = 5..=25;
+/// Rounds of the comparison by width. Both sides take turns, and their least times are compared: what else runs on
+/// the machine only adds to a time.
+const ROUNDS: usize = 15;
 
 /// Measures both budgets; beyond one of them is an error.
 pub fn main() -> Result<()> {
@@ -43,17 +42,15 @@ pub fn main() -> Result<()> {
     }
 
     let (mut narrow, mut wide) = (f64::INFINITY, f64::INFINITY);
-    let mut rounds = 0;
-    while rounds < *ROUNDS.start() || (rounds < *ROUNDS.end() && wide > WIDTH * narrow) {
+    for _ in 0..ROUNDS {
         for (partitions, least) in [(10, &mut narrow), (10_000, &mut wide)] {
             let counted = ask(&load, partitions, 10, false)?;
             *least = least.min(counted["cpu_ns"].as_f64().context("no CPU time")?);
         }
-        rounds += 1;
     }
     println!(
         "10,000 partitions known, 10 used: {wide:.1} ns a record, against {narrow:.1} with 10 known: {:.2} \
-         (the least of {rounds} rounds); at most {WIDTH}",
+         (the least of {ROUNDS} rounds); at most {WIDTH}",
         wide / narrow
     );
     if wide > WIDTH * narrow {
