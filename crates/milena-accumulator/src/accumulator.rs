@@ -159,7 +159,8 @@ impl Accumulator {
 
     /// Waits until a topic is known, and has the partition `min_partition` if one is given.
     ///
-    /// The sender is told to ask for it. `deadline` is fired by [`fire_deadlines`](Self::fire_deadlines), unless it has come by `now`. Cancel-safe.
+    /// The sender is told to ask for it. `deadline` is fired by [`fire_deadlines`](Self::fire_deadlines), unless it
+    /// has come by `now`. Cancel-safe.
     pub fn wait_topic(
         &self,
         now: Instant,
@@ -178,7 +179,8 @@ impl Accumulator {
     /// Waits for memory, after an append was [refused](crate::Refused::Full) for lack of so many bytes.
     ///
     /// Strictly first come, first served, from the moment of this call. While anybody waits, appends that need memory
-    /// are refused. `deadline` is fired by [`fire_deadlines`](Self::fire_deadlines), unless it has come by `now`. Cancel-safe.
+    /// are refused. `deadline` is fired by [`fire_deadlines`](Self::fire_deadlines), unless it has come by `now`.
+    /// Cancel-safe.
     pub fn wait_room(&self, now: Instant, bytes: usize, deadline: Instant) -> WaitRoom {
         let joined = self.pool.join(now, bytes, deadline);
         let wait = WaitRoom::new(&self.pool, joined.id);

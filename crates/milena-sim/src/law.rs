@@ -49,9 +49,9 @@ struct Place {
     copies: usize,
 }
 
-/// What is written, is written as it was handed over, also by a retry. Every record acknowledged is in the log exactly once, at its offset; what failed as not written
-/// is not there, what failed as possibly written at most once; every record has an outcome; and in
-/// each partition the log's order is the order in which records were handed over.
+/// What is written, is written as it was handed over, also by a retry. Every record acknowledged is in the log exactly
+/// once, at its offset; what failed as not written is not there, what failed as possibly written at most once; every
+/// record has an outcome; and in each partition the log's order is the order in which records were handed over.
 ///
 /// `ordered` is off where order is not promised (retries without idempotence).
 pub(crate) fn check(cluster: &Cluster, sent: &[Sent], ordered: bool) -> Result<(), String> {

@@ -10,8 +10,9 @@ use super::Codec;
 /// A codec and a level that it has; only made if both are there.
 ///
 /// Levels: gzip -1 (its default, 6) and 1 to 9, which give batches of about the size of zlib's; zstd -131072 to 22,
-/// default 3; snappy has none; lz4 has only its default, which Kafka calls 9. Kafka's other lz4 levels, 1 to 8 and 10 to 17, are those of the high-compression
-/// mode of the C library, which the library used here does not have; they are refused.
+/// default 3; snappy has none; lz4 has only its default, which Kafka calls 9. Kafka's other lz4 levels, 1 to 8 and 10
+/// to 17, are those of the high-compression mode of the C library, which the library used here does not have; they are
+/// refused.
 ///
 /// # Example
 ///

@@ -10,8 +10,7 @@ use super::{Codec, Compression};
 /// Compresses bodies. Keeps the codecs' contexts and buffers between batches: belongs to one worker.
 ///
 /// A context is made when its codec is first used: about 0.7 MiB for gzip, 32 KiB for lz4 and snappy, 1.3 MiB and more
-/// for zstd, depending on its level. The buffers are as large
-/// as a body before compression.
+/// for zstd, depending on its level. The buffers are as large as a body before compression.
 #[derive(Default)]
 pub struct Compressor {
     /// The body in one piece.

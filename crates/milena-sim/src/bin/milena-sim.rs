@@ -1,5 +1,5 @@
-//! Runs seeds: `milena-sim --seeds N [--from S]`, or one of them with its journal: `--seed S`.
-//! `--most-failures N` ends the run after so many. `--without-dedupe` switches the broker's deduplication off, which the laws must notice.
+//! Runs seeds: `milena-sim --seeds N [--from S]`, or one of them with its journal: `--seed S`. `--most-failures N`
+//! ends the run after so many. `--without-dedupe` switches the broker's deduplication off, which the laws must notice.
 #![allow(clippy::print_stdout, reason = "it is a command")]
 
 use std::process::ExitCode;
