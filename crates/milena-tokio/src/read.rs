@@ -95,6 +95,7 @@ impl FrameReader {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use milena_client::Rng;
     use std::future::poll_fn;
 
     async fn frames(mut bytes: &[u8], limit: usize) -> (Vec<Vec<u8>>, Option<NotKafka>, usize) {
@@ -134,6 +135,52 @@ mod tests {
         let (read, fault, _) = frames(&framed(&payloads), 1_000_000).await;
         assert!(fault.is_none());
         assert!(read == payloads);
+    }
+
+    /// Gives its bytes in pieces of random lengths.
+    struct Pieces<'a>(&'a [u8], Rng);
+
+    impl AsyncRead for Pieces<'_> {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            into: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            let most = self.0.len().min(into.remaining());
+            let (piece, rest) = self.0.split_at(most.min(1 + self.1.below(70)));
+            into.put_slice(piece);
+            self.0 = rest;
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[tokio::test]
+    async fn it_does_not_matter_where_a_stream_is_cut() {
+        for seed in 0..200 {
+            let mut rng = Rng::new(seed);
+            let payloads: Vec<Vec<u8>> = (0..100).map(|n| vec![n; rng.below(300)]).collect();
+            let bytes = framed(&payloads);
+            let mut pieces = Pieces(&bytes, rng);
+            let mut reader = FrameReader::new(300);
+            let mut read = Vec::new();
+            loop {
+                let whole = reader.has_frame();
+                match reader.next().unwrap() {
+                    Some(frame) => {
+                        assert!(whole);
+                        read.push(frame.to_vec());
+                    }
+                    None => {
+                        assert!(!whole);
+                        let filled = poll_fn(|cx| reader.poll_fill(cx, &mut pieces)).await;
+                        if filled.unwrap() == 0 {
+                            break;
+                        }
+                    }
+                }
+            }
+            assert!(read == payloads, "seed {seed}");
+        }
     }
 
     #[tokio::test]
