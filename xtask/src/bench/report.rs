@@ -1,5 +1,6 @@
 //! What is left of a comparison: tables in Markdown, every run as JSON, plots.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
@@ -138,6 +139,10 @@ pub fn write(
     text.push_str(
         "- rskafka is not idempotent and has no partitioner: it is given batches made by hand. Goals are measured against it all the same.\n",
     );
+    let _ = writeln!(text, "- Versions: {}.", versions(measured));
+    text.push_str(
+        "- Settings, where a row does not say otherwise: idempotent, `acks=all`, five requests in flight, linger 5 ms, batches of 64 KiB, a buffer of 64 MiB, six partitions, one sending task; records of random bytes. \"(best)\" is a client with its own best documented settings instead.\n",
+    );
     let _ = writeln!(text, "\n## Goals\n\n{}\n## Figures\n", goals(verdicts));
     let mut raw = Vec::new();
     for row in rows {
@@ -156,6 +161,19 @@ pub fn write(
     let raw = json!({ "command": about.command, "machine": machine(), "skipped": about.skipped, "rows": raw });
     fs::write(dir.join("results.json"), serde_json::to_vec_pretty(&raw)?)?;
     Ok(())
+}
+
+/// The clients that were measured, as they name themselves.
+fn versions(measured: &Measured) -> String {
+    let runs = measured.values().flatten().flat_map(|cell| &cell.runs);
+    let named: BTreeSet<String> = runs
+        .filter_map(|run| {
+            let said = |field: &str| run.line[field].as_str();
+            let note = said("note").map_or_else(String::new, |note| format!(" ({note})"));
+            Some(format!("{} {}{note}", said("peer")?, said("version")?))
+        })
+        .collect();
+    named.into_iter().collect::<Vec<_>>().join(", ")
 }
 
 /// Draws what was written into a folder.
