@@ -2,14 +2,15 @@
 use std::time::Instant;
 
 use milena_wire::{
-    ApiKey, ApiVersionsRequest, ApiVersionsResponse, ErrorCode, MetadataRequest, MetadataResponse,
-    Request as _, Version, api::metadata::MetadataRequestTopic, decode_body, encode_request,
+    ApiKey, ApiVersionsRequest, ApiVersionsResponse, ErrorCode, Frame, MetadataRequest,
+    MetadataResponse, Request as _, Unsupported, Version, api::metadata::MetadataRequestTopic,
+    decode_body, encode_request,
 };
 use tracing::{debug, warn};
 
 use super::Client;
 use crate::config::software;
-use crate::connection::{Request, Writing};
+use crate::connection::Request;
 use crate::versions::Versions;
 use crate::{
     Action, BrokerFault, CloseReason, ConnectFailure, ConnectionId, Event, MetadataFailure,
@@ -36,28 +37,10 @@ impl<R> Client<R> {
             client_software_name: &name,
             client_software_version: &number,
         };
-        let correlation = self.begin(
-            now,
-            id,
-            ApiKey::API_VERSIONS,
-            version,
-            Request::Versions,
-            true,
-            true,
-        );
-        let frame = encode_request(
-            self.config.client_id.as_deref(),
-            correlation,
-            &request,
-            version,
-        );
-        self.put_outgoing(
-            now,
-            id,
-            frame
-                .map(|frame| frame.to_vec())
-                .map_err(|error| error.to_string()),
-        );
+        let correlation = self.begin_own(now, id, ApiKey::API_VERSIONS, version, Request::Versions);
+        let client_id = self.config.client_id.as_deref();
+        let frame = encode_request(client_id, correlation, &request, version);
+        self.put_outgoing(now, id, frame);
     }
 
     /// Asks about the topics that are due.
@@ -66,15 +49,7 @@ impl<R> Client<R> {
             return;
         };
         let version = MetadataRequest::version(number);
-        let correlation = self.begin(
-            now,
-            id,
-            ApiKey::METADATA,
-            version,
-            Request::Metadata,
-            true,
-            true,
-        );
+        let correlation = self.begin_own(now, id, ApiKey::METADATA, version, Request::Metadata);
         let topics: Vec<_> = self
             .refresh
             .begin(now)
@@ -94,36 +69,35 @@ impl<R> Client<R> {
             allow_auto_topic_creation: self.config.allow_auto_topic_creation || number < 4,
             ..MetadataRequest::default()
         };
-        let frame = encode_request(
-            self.config.client_id.as_deref(),
-            correlation,
-            &request,
-            version,
-        );
-        self.put_outgoing(
-            now,
-            id,
-            frame
-                .map(|frame| frame.to_vec())
-                .map_err(|error| error.to_string()),
-        );
+        let client_id = self.config.client_id.as_deref();
+        let frame = encode_request(client_id, correlation, &request, version);
+        self.put_outgoing(now, id, frame);
     }
 
-    /// Hands a frame of the request begun last to the driver.
-    fn put_outgoing(&mut self, now: Instant, id: ConnectionId, frame: Result<Vec<u8>, String>) {
+    /// Notes a request of the client's own. Its writing begins when the driver takes the frame.
+    fn begin_own(
+        &mut self,
+        now: Instant,
+        id: ConnectionId,
+        api: ApiKey,
+        version: Version,
+        request: Request<R>,
+    ) -> i32 {
+        let (expects_answer, begun) = (true, false);
+        self.begin(now, id, api, version, request, expects_answer, begun)
+    }
+
+    /// Hands the frame of the request begun last to the driver.
+    fn put_outgoing(&mut self, now: Instant, id: ConnectionId, frame: Result<Frame, Unsupported>) {
         let Some(open) = self.connections.get_mut(&id) else {
             return;
         };
         match frame {
             Ok(frame) => {
-                open.outgoing = Some(frame);
-                open.writing = open.writing.map(|writing| Writing {
-                    begun: false,
-                    ..writing
-                });
+                open.outgoing = Some(frame.to_vec());
                 self.actions.push_back(Action::Transmit { connection: id });
             }
-            Err(why) => self.end(now, id, CloseReason::Io(why), true),
+            Err(why) => self.end(now, id, CloseReason::Io(why.to_string()), true),
         }
     }
 
