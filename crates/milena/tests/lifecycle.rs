@@ -9,7 +9,8 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use milena::{
-    BuildError, CloseReason, Compression, FailureReason, Fate, Message, Producer, Record, SendError,
+    BuildError, CloseReason, Compression, Delivery, FailureReason, Fate, Message, Producer, Record,
+    SendError,
 };
 use milena_broker::{Act, ApiKey, Cut, Rule, ServeOptions, Server, Stop, serve_in_thread};
 use support::{cluster, config, logs};
@@ -21,6 +22,20 @@ async fn started() -> (Server, Producer) {
     server.cluster().create_topic("orders", 1).unwrap();
     let producer = config(&server).connect().await.unwrap();
     (server, producer)
+}
+
+/// The same with a broker that does not answer Produce requests.
+async fn started_silent() -> (Server, Producer) {
+    let (server, producer) = started().await;
+    let silence = Rule::on(ApiKey::PRODUCE).act(Act::Silence);
+    server.cluster().add_rule(silence);
+    (server, producer)
+}
+
+/// Hands a record over, and gives its delivery.
+async fn sent(producer: &Producer) -> Delivery {
+    let sent = producer.send(Record::to("orders").value("v")).await;
+    sent.unwrap()
 }
 
 /// A cluster with a runtime of its own, for tests that end theirs.
@@ -215,21 +230,12 @@ async fn closing_delivers_what_was_accepted_and_leaves_no_connection() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn closing_at_once_fails_what_is_not_delivered() {
-    let (server, producer) = started().await;
-    server
-        .cluster()
-        .add_rule(Rule::on(ApiKey::PRODUCE).act(Act::Silence));
-    let on_the_wire = producer
-        .send(Record::to("orders").value("v"))
-        .await
-        .unwrap();
+    let (_server, producer) = started_silent().await;
+    let on_the_wire = sent(&producer).await;
     while producer.snapshot().sent.batches == 0 {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    let buffered = producer
-        .send(Record::to("orders").value("v"))
-        .await
-        .unwrap();
+    let buffered = sent(&producer).await;
     let begin = Instant::now();
     let report = producer.close(Duration::ZERO).await;
     assert!(begin.elapsed() < Duration::from_secs(5));
@@ -330,14 +336,8 @@ fn a_runtime_that_ends_leaves_nothing_open_that_is_being_compressed() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn closing_gives_up_after_its_time() {
-    let (server, producer) = started().await;
-    server
-        .cluster()
-        .add_rule(Rule::on(ApiKey::PRODUCE).act(Act::Silence));
-    let delivery = producer
-        .send(Record::to("orders").value("v"))
-        .await
-        .unwrap();
+    let (_server, producer) = started_silent().await;
+    let delivery = sent(&producer).await;
     let begin = Instant::now();
     let report = producer.close(Duration::from_millis(300)).await;
     assert!((300..10_000).contains(&begin.elapsed().as_millis()));
@@ -352,10 +352,7 @@ async fn a_closing_that_is_dropped_goes_on() {
     server
         .cluster()
         .add_rule(Rule::on(ApiKey::PRODUCE).act(Act::Delay(500)));
-    let delivery = producer
-        .send(Record::to("orders").value("v"))
-        .await
-        .unwrap();
+    let delivery = sent(&producer).await;
     assert!(poll_once(producer.close(PATIENCE)).is_pending());
     assert!(delivery.await.is_ok());
     assert_eq!(stored(&server), 1);
@@ -607,14 +604,8 @@ fn a_runtime_that_is_gone_already_is_an_error_and_no_hang() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn dropping_never_waits_for_a_broker() {
-    let (server, producer) = started().await;
-    server
-        .cluster()
-        .add_rule(Rule::on(ApiKey::PRODUCE).act(Act::Silence));
-    let delivery = producer
-        .send(Record::to("orders").value("v"))
-        .await
-        .unwrap();
+    let (_server, producer) = started_silent().await;
+    let delivery = sent(&producer).await;
     tokio::time::sleep(Duration::from_millis(50)).await;
     let begin = Instant::now();
     drop(producer);
