@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use crate::pool::Pool;
 
-/// All bytes of a batch after its header, as a list of segments. A clone shares them.
+/// All bytes of a batch after its header, as a list of segments. A clone shares them; the default has none.
 ///
 /// ```text
 ///  chunk ─────────────┐ value by reference ┌ chunk, went on ─┐ chunk ──────┐
@@ -16,10 +16,12 @@ use crate::pool::Pool;
 /// ```
 ///
 /// Its memory goes back to the pool when the last clone is dropped, so it cannot go back while it is being sent.
-#[derive(Clone)]
-pub struct Body(Arc<Inner>);
+#[derive(Clone, Default)]
+pub struct Body(Option<Arc<Pages>>);
 
-struct Inner {
+/// What a batch's records are in. One allocation, made when the batch opens and used again after its end: it is the
+/// open batch's alone while records come, and shared unchanged from then on.
+pub(crate) struct Pages {
     chunks: Vec<Vec<u8>>,
     cuts: Vec<Cut>,
     len: usize,
@@ -33,92 +35,110 @@ struct Memory {
 }
 
 /// A value that stayed where it was: it comes before position `at` of chunk number `chunk`.
-pub(crate) struct Cut {
-    pub(crate) chunk: usize,
-    pub(crate) at: usize,
-    pub(crate) value: Bytes,
+struct Cut {
+    chunk: usize,
+    at: usize,
+    value: Bytes,
+}
+
+impl Pages {
+    /// Empty ones, with room for so many chunks.
+    pub(crate) fn with_capacity(chunks: usize) -> Self {
+        Self::of(Vec::with_capacity(chunks), 0)
+    }
+
+    fn of(chunks: Vec<Vec<u8>>, len: usize) -> Self {
+        Self {
+            chunks,
+            cuts: Vec::new(),
+            len,
+            memory: None,
+        }
+    }
+
+    /// Adds a chunk that is full, or the last one.
+    pub(crate) fn push(&mut self, chunk: Vec<u8>) {
+        self.chunks.push(chunk);
+    }
+
+    /// Adds a value by reference, at position `at` of the chunk that will be pushed next.
+    pub(crate) fn cut(&mut self, at: usize, value: Bytes) {
+        let chunk = self.chunks.len();
+        self.cuts.push(Cut { chunk, at, value });
+    }
+
+    /// Makes them as good as new; all that was in them is dropped, but for the chunks that `keep` wants.
+    pub(crate) fn clear(&mut self, keep: impl Fn(&Vec<u8>) -> bool) {
+        self.cuts.clear();
+        self.memory = None;
+        self.chunks.retain(keep);
+    }
+
+    /// Takes the chunks out.
+    pub(crate) fn drain(&mut self) -> impl Iterator<Item = Vec<u8>> {
+        self.chunks.drain(..)
+    }
+
+    /// How many chunks there is room for.
+    pub(crate) fn capacity(&self) -> usize {
+        self.chunks.capacity()
+    }
 }
 
 impl Body {
-    pub(crate) fn new(
-        chunks: Vec<Vec<u8>>,
-        cuts: Vec<Cut>,
-        len: usize,
-        pool: Arc<Pool>,
-        bytes: usize,
-    ) -> Self {
-        Self(Arc::new(Inner {
-            chunks,
-            cuts,
-            len,
-            memory: Some(Memory { pool, bytes }),
-        }))
+    /// Closes the pages of a batch: `len` bytes, for which `charged` were taken out of the pool's budget.
+    pub(crate) fn new(mut pages: Arc<Pages>, len: usize, pool: &Arc<Pool>, charged: usize) -> Self {
+        if let Some(own) = Arc::get_mut(&mut pages) {
+            own.len = len;
+            let pool = Arc::clone(pool);
+            own.memory = Some(Memory {
+                pool,
+                bytes: charged,
+            });
+        }
+        Self(Some(pages))
     }
 
     /// A body of bytes that are not charged to any budget: made by splitting, or by a test.
     pub fn from_vec(bytes: Vec<u8>) -> Self {
-        Self(Arc::new(Inner {
-            len: bytes.len(),
-            chunks: vec![bytes],
-            cuts: Vec::new(),
-            memory: None,
-        }))
+        let len = bytes.len();
+        Self(Some(Arc::new(Pages::of(vec![bytes], len))))
     }
 
     /// What `self` was compressed to. It takes the first of the chunks that the raw body was in, so that no memory is
     /// asked for; the others go back at once. If somebody else holds the raw body, or it is in no chunks of the pool,
     /// the bytes get an allocation of their own.
-    pub fn compressed(self, bytes: &[u8]) -> Self {
-        let Ok(mut raw) = Arc::try_unwrap(self.0) else {
+    pub fn compressed(mut self, bytes: &[u8]) -> Self {
+        let own = self.0.as_mut().and_then(Arc::get_mut);
+        let Some(raw) = own.filter(|raw| raw.memory.is_some()) else {
             return Self::from_vec(bytes.to_vec());
         };
-        let Some(Memory { pool, bytes: held }) = raw.memory.take() else {
-            return Self::from_vec(bytes.to_vec());
-        };
-        let mut chunks = mem::take(&mut raw.chunks);
-        let kept = bytes.len().div_ceil(pool.chunk_size());
-        let pooled = |chunk: &Vec<u8>| chunk.capacity() == pool.chunk_size();
-        let (keep, chunks) = if chunks.len() >= kept && chunks.iter().all(pooled) {
-            let spare = chunks.split_off(kept);
-            for (chunk, part) in chunks.iter_mut().zip(bytes.chunks(pool.chunk_size())) {
-                chunk.clear();
-                chunk.extend_from_slice(part);
-            }
-            let keep = kept * pool.chunk_size();
-            pool.put_chunks(held - keep, spare);
-            (keep, chunks)
-        } else {
-            let keep = held.min(bytes.len());
-            pool.put_chunks(held - keep, chunks);
-            (keep, vec![bytes.to_vec()])
-        };
-        Self(Arc::new(Inner {
-            len: bytes.len(),
-            chunks,
-            cuts: Vec::new(),
-            memory: Some(Memory { pool, bytes: keep }),
-        }))
+        raw.compressed(bytes);
+        self
     }
 
     /// Bytes in all.
     pub fn len(&self) -> usize {
-        self.0.len
+        self.0.as_ref().map_or(0, |pages| pages.len)
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.0.len == 0
+        self.len() == 0
     }
 
     /// Bytes charged to `buffer.memory` as long as a clone exists.
     pub fn charged(&self) -> usize {
-        self.0.memory.as_ref().map_or(0, |memory| memory.bytes)
+        let memory = self.0.as_ref().and_then(|pages| pages.memory.as_ref());
+        memory.map_or(0, |memory| memory.bytes)
     }
 
     /// The bytes in order; no segment is empty.
     pub fn segments(&self) -> Segments<'_> {
+        let pages = self.0.as_deref();
         Segments {
-            inner: &self.0,
+            chunks: pages.map_or(&[], |pages| &pages.chunks),
+            cuts: pages.map_or(&[], |pages| &pages.cuts),
             chunk: 0,
             at: 0,
             cut: 0,
@@ -135,13 +155,53 @@ impl Body {
     }
 }
 
+impl Pages {
+    /// Replaces what is in them, by what it was compressed to.
+    fn compressed(&mut self, bytes: &[u8]) {
+        let Some(Memory { pool, bytes: held }) = &mut self.memory else {
+            return;
+        };
+        let chunk = pool.chunk_size();
+        let kept = bytes.len().div_ceil(chunk);
+        let pooled = |chunk: &Vec<u8>| chunk.capacity() == pool.chunk_size();
+        let (keep, spare) = if self.chunks.len() >= kept && self.chunks.iter().all(pooled) {
+            let spare = self.chunks.split_off(kept);
+            for (chunk, part) in self.chunks.iter_mut().zip(bytes.chunks(chunk)) {
+                chunk.clear();
+                chunk.extend_from_slice(part);
+            }
+            (kept * chunk, spare)
+        } else {
+            let spare = mem::replace(&mut self.chunks, vec![bytes.to_vec()]);
+            ((*held).min(bytes.len()), spare)
+        };
+        pool.put_chunks(mem::replace(held, keep) - keep, spare);
+        self.cuts.clear();
+        self.len = bytes.len();
+    }
+}
+
 impl fmt::Debug for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Body({} bytes)", self.len())
     }
 }
 
-impl Drop for Inner {
+impl Drop for Body {
+    /// The last one gives its memory back, and the pages with it. Of two that are dropped at the same moment each may
+    /// take the other for a later one: then the [pages](Pages) see to the memory.
+    fn drop(&mut self) {
+        let Some(mut pages) = self.0.take() else {
+            return;
+        };
+        let memory = Arc::get_mut(&mut pages).and_then(|own| own.memory.take());
+        if let Some(Memory { pool, bytes }) = memory {
+            pool.put_pages(bytes, pages);
+        }
+    }
+}
+
+impl Drop for Pages {
     fn drop(&mut self) {
         if let Some(Memory { pool, bytes }) = self.memory.take() {
             pool.put_chunks(bytes, mem::take(&mut self.chunks));
@@ -152,7 +212,8 @@ impl Drop for Inner {
 /// Goes through the [segments](Body::segments) of a body.
 #[derive(Clone)]
 pub struct Segments<'a> {
-    inner: &'a Inner,
+    chunks: &'a [Vec<u8>],
+    cuts: &'a [Cut],
     chunk: usize,
     at: usize,
     cut: usize,
@@ -163,8 +224,8 @@ impl<'a> Iterator for Segments<'a> {
 
     fn next(&mut self) -> Option<&'a [u8]> {
         loop {
-            let chunk = self.inner.chunks.get(self.chunk)?;
-            let cut = self.inner.cuts.get(self.cut);
+            let chunk = self.chunks.get(self.chunk)?;
+            let cut = self.cuts.get(self.cut);
             let cut = cut.filter(|cut| cut.chunk == self.chunk);
             let end = cut.map_or(chunk.len(), |cut| cut.at);
             if self.at < end {
@@ -189,27 +250,22 @@ mod tests {
 
     #[test]
     fn values_by_reference_come_at_their_place() {
-        let cut = |chunk, at, value: &'static str| Cut {
-            chunk,
-            at,
-            value: Bytes::from_static(value.as_bytes()),
-        };
         let pool = Arc::new(Pool::new(100, 4, 16));
-        let stock = pool.take(20, 2, true);
-        assert!(stock.is_some());
-        let body = Body::new(
-            vec![b"abcd".to_vec(), b"ef".to_vec(), Vec::new()],
-            vec![
-                cut(0, 0, "1"),
-                cut(0, 4, "2"),
-                cut(1, 1, "3"),
-                cut(1, 1, "4"),
-                cut(2, 0, "5"),
-            ],
-            11,
-            Arc::clone(&pool),
-            20,
-        );
+        let stock = pool.take(20, 2, true).expect("there is room");
+        let mut pages = stock.pages.expect("it was asked for");
+        let own = Arc::get_mut(&mut pages).expect("nobody else has them");
+        let cut = |own: &mut Pages, at, value: &'static str| {
+            own.cut(at, Bytes::from_static(value.as_bytes()));
+        };
+        cut(own, 0, "1");
+        cut(own, 4, "2");
+        own.push(b"abcd".to_vec());
+        cut(own, 1, "3");
+        cut(own, 1, "4");
+        own.push(b"ef".to_vec());
+        cut(own, 0, "5");
+        own.push(Vec::new());
+        let body = Body::new(pages, 11, &pool, 20);
         let segments: Vec<&[u8]> = body.segments().collect();
         assert_eq!(
             segments,

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::mem;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use crate::bin::Bin;
+use crate::body::Pages;
 use crate::gate::CloseReason;
 use crate::room::RoomError;
 
@@ -19,8 +20,8 @@ pub(crate) struct Stock {
     /// One chunk, the usual case, needs no list.
     pub(crate) one: Option<Vec<u8>>,
     pub(crate) more: Vec<Vec<u8>>,
-    /// An empty list that a new batch keeps its chunks in.
-    pub(crate) list: Option<Vec<Vec<u8>>>,
+    /// Empty ones, for a new batch.
+    pub(crate) pages: Option<Arc<Pages>>,
 }
 
 impl Stock {
@@ -41,7 +42,7 @@ impl Stock {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.bytes == 0 && self.list.is_none() && self.one.is_none() && self.more.capacity() == 0
+        self.bytes == 0 && self.pages.is_none() && self.one.is_none() && self.more.capacity() == 0
     }
 }
 
@@ -49,9 +50,9 @@ impl Stock {
 pub(crate) struct Pool {
     chunk: usize,
     total: usize,
-    /// Capacity of the lists that batches keep their chunks in.
+    /// How many chunks there is room for in the pages of a batch.
     list: usize,
-    /// How many such lists are kept: one for each full batch that there is memory for.
+    /// How many pages are kept: one for each full batch that there is memory for.
     spare: usize,
     state: Mutex<State>,
     /// Waiters that are not served. Written under the lock, read without.
@@ -62,6 +63,9 @@ struct State {
     /// What nobody holds. Free chunks are part of it and never more than it.
     available: usize,
     free: Vec<Vec<u8>>,
+    /// Pages that nobody holds, empty.
+    pages: Vec<Arc<Pages>>,
+    /// Lists for stocks of several chunks.
     lists: Vec<Vec<Vec<u8>>>,
     /// Waiters in order of arrival.
     queue: VecDeque<u64>,
@@ -99,6 +103,7 @@ impl Pool {
             state: Mutex::new(State {
                 available: total,
                 free: Vec::new(),
+                pages: Vec::new(),
                 lists: Vec::new(),
                 queue: VecDeque::new(),
                 waiters: BTreeMap::new(),
@@ -132,28 +137,30 @@ impl Pool {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes `bytes` out of the budget, and `chunks` of them as chunks if they are free. `None` if there is not enough
-    /// or somebody came first.
-    pub(crate) fn take(&self, bytes: usize, chunks: usize, list: bool) -> Option<Stock> {
+    /// Takes `bytes` out of the budget, and `chunks` of them as chunks if they are free; with pages, for a batch that is
+    /// `fresh`. `None` if there is not enough or somebody came first.
+    pub(crate) fn take(&self, bytes: usize, chunks: usize, fresh: bool) -> Option<Stock> {
         let mut state = self.lock();
         if !state.waiters.is_empty() || state.available < bytes {
             return None;
         }
         let mut stock = state.grant(bytes, chunks, self);
-        if list {
-            stock.list = state.lists.pop();
-        }
+        let spare = if fresh { state.pages.pop() } else { None };
         drop(state);
-        if list && stock.list.is_none() {
-            stock.list = Some(Vec::with_capacity(self.list));
+        if fresh {
+            stock.pages = Some(self.pages_or_new(spare));
         }
         Some(stock)
     }
 
-    /// A list for a new batch's chunks.
-    pub(crate) fn list(&self) -> Vec<Vec<u8>> {
-        let spare = self.lock().lists.pop();
-        spare.unwrap_or_else(|| Vec::with_capacity(self.list))
+    /// Pages for a new batch.
+    pub(crate) fn pages(&self) -> Arc<Pages> {
+        let spare = self.lock().pages.pop();
+        self.pages_or_new(spare)
+    }
+
+    fn pages_or_new(&self, spare: Option<Arc<Pages>>) -> Arc<Pages> {
+        spare.unwrap_or_else(|| Arc::new(Pages::with_capacity(self.list)))
     }
 
     /// Makes `chunks` chunks out of the stock's bytes ready to use.
@@ -173,38 +180,52 @@ impl Pool {
 
     /// Gives back what is left of a stock.
     pub(crate) fn put(&self, stock: Stock) {
-        if !stock.is_empty() {
-            self.give_back(stock.bytes, stock.one, stock.more, stock.list);
+        if stock.is_empty() {
+            return;
         }
+        let mut more = stock.more;
+        let chunks = stock.one.into_iter().chain(more.drain(..));
+        let mut state = self.lock();
+        state.take_back(stock.bytes, chunks);
+        if more.capacity() >= self.list && state.lists.len() < self.spare {
+            state.lists.push(more);
+        }
+        self.keep_pages(&mut state, stock.pages);
+        self.serve_after(state);
     }
 
     /// Gives `bytes` back to the budget, and the chunks that they were.
     pub(crate) fn put_chunks(&self, bytes: usize, mut chunks: Vec<Vec<u8>>) {
         // Exact allocations are not pooled; they end here, outside the lock.
         chunks.retain(|chunk| chunk.capacity() == self.chunk);
-        self.give_back(bytes, None, chunks, None);
+        let mut state = self.lock();
+        state.take_back(bytes, chunks.into_iter());
+        self.serve_after(state);
     }
 
-    /// Takes everything back, and serves those who wait.
-    fn give_back(
-        &self,
-        bytes: usize,
-        one: Option<Vec<u8>>,
-        mut more: Vec<Vec<u8>>,
-        list: Option<Vec<Vec<u8>>>,
-    ) {
+    /// The same for all that a body was in. Nobody else has these pages.
+    pub(crate) fn put_pages(&self, bytes: usize, mut pages: Arc<Pages>) {
+        let Some(own) = Arc::get_mut(&mut pages) else {
+            debug_assert!(false, "whoever gives pages back is the last to have them");
+            return;
+        };
+        // As above; and values by reference are their owner's, whose code may run when they are dropped.
+        own.clear(|chunk| chunk.capacity() == self.chunk);
         let mut state = self.lock();
-        state.available += bytes;
-        debug_assert!(state.available <= self.total);
-        for mut chunk in one.into_iter().chain(more.drain(..)) {
-            chunk.clear();
-            state.free.push(chunk);
-        }
-        for list in [Some(more), list].into_iter().flatten() {
-            if list.capacity() >= self.list && state.lists.len() < self.spare {
-                state.lists.push(list);
-            }
-        }
+        state.take_back(bytes, own.drain());
+        self.keep_pages(&mut state, Some(pages));
+        self.serve_after(state);
+    }
+
+    fn keep_pages(&self, state: &mut State, pages: Option<Arc<Pages>>) {
+        let room = state.pages.len() < self.spare;
+        state
+            .pages
+            .extend(pages.filter(|pages| room && pages.capacity() >= self.list));
+    }
+
+    /// After something came back: serves those who wait.
+    fn serve_after(&self, mut state: MutexGuard<'_, State>) {
         state.trim(self.chunk);
         let woken = self.serve(&mut state);
         drop(state);
@@ -366,6 +387,14 @@ impl Pool {
 }
 
 impl State {
+    fn take_back(&mut self, bytes: usize, chunks: impl Iterator<Item = Vec<u8>>) {
+        self.available += bytes;
+        self.free.extend(chunks.map(|mut chunk| {
+            chunk.clear();
+            chunk
+        }));
+    }
+
     fn grant(&mut self, bytes: usize, chunks: usize, pool: &Pool) -> Stock {
         self.available -= bytes;
         let mut stock = Stock {

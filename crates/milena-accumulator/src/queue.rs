@@ -8,7 +8,7 @@ use milena_record::{Codec, RecordHead, Sink, encode_record_tail, estimated_batch
 
 use crate::batch::{Batch, Rest};
 use crate::bin::Bin;
-use crate::body::{Body, Cut};
+use crate::body::{Body, Pages};
 use crate::outcome::{CallbackEntry, Outcome};
 use crate::pool::{Pool, Stock};
 use crate::record::Prepared;
@@ -48,9 +48,8 @@ pub(crate) struct Open {
     pub(crate) records: u32,
     pub(crate) ratio: f32,
     pub(crate) outcome: Arc<Outcome>,
-    /// Chunks before the tail.
-    chunks: Vec<Vec<u8>>,
-    cuts: Vec<Cut>,
+    /// What is before the tail.
+    pages: Arc<Pages>,
     pub(crate) callbacks: Vec<CallbackEntry>,
     /// Bytes taken out of the budget.
     charged: usize,
@@ -161,13 +160,14 @@ impl Open {
         head.encode_before_value(&mut sink, &record.record);
         sink.stock.bytes -= value.len();
         sink.open.charged += value.len();
-        sink.open.cuts.push(Cut {
-            chunk: sink.open.chunks.len(),
-            at: sink.open.tail.len(),
-            value: value.clone(),
-        });
+        let at = sink.open.tail.len();
+        own(&mut sink.open.pages).cut(at, value.clone());
         encode_record_tail(&mut sink, &record.record);
     }
+}
+
+fn own(pages: &mut Arc<Pages>) -> &mut Pages {
+    Arc::get_mut(pages).expect("they are shared only once the batch is closed")
 }
 
 /// Writes over the end of one chunk into the next.
@@ -188,7 +188,7 @@ impl Sink for Straddle<'_> {
             let next = self.pool.use_chunk(self.stock);
             self.open.charged += next.capacity();
             let full = std::mem::replace(&mut self.open.tail, next);
-            self.open.chunks.push(full);
+            own(&mut self.open.pages).push(full);
             bytes = rest;
         }
     }
@@ -197,7 +197,7 @@ impl Sink for Straddle<'_> {
 /// What a new batch starts with.
 pub(crate) struct Start {
     pub(crate) tail: Vec<u8>,
-    pub(crate) chunks: Vec<Vec<u8>>,
+    pub(crate) pages: Arc<Pages>,
     pub(crate) outcome: Arc<Outcome>,
     pub(crate) created: Instant,
     pub(crate) generation: u32,
@@ -229,8 +229,7 @@ impl Queue {
             outcome: start.outcome,
             charged: start.tail.capacity(),
             tail: start.tail,
-            chunks: start.chunks,
-            cuts: Vec::new(),
+            pages: start.pages,
             callbacks: Vec::new(),
             created,
             generation: start.generation,
@@ -301,14 +300,8 @@ impl Open {
         partition: u32,
         pool: &Arc<Pool>,
     ) -> Batch {
-        self.chunks.push(self.tail);
-        let body = Body::new(
-            self.chunks,
-            self.cuts,
-            self.raw,
-            Arc::clone(pool),
-            self.charged,
-        );
+        own(&mut self.pages).push(self.tail);
+        let body = Body::new(self.pages, self.raw, pool, self.charged);
         // Nobody but the sender completes outcomes, and it does not have this one yet.
         self.outcome.attach(self.callbacks, &mut Bin::new());
         Batch {

@@ -129,7 +129,7 @@ impl Seal<'_> {
         if BatchHeader::LEN + compressed.len() > limit && parcel.batch.records > 1 {
             return self.cut(parcel, limit / 2);
         }
-        let raw = std::mem::replace(&mut parcel.batch.body, Body::from_vec(Vec::new()));
+        let raw = std::mem::take(&mut parcel.batch.body);
         parcel.batch.body = raw.compressed(compressed);
         parcel.codec = self.compression.codec();
         Ok(Made::whole(parcel))

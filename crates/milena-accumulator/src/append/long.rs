@@ -231,12 +231,17 @@ impl Accumulator {
             }
             None => self.pool.use_chunk(&mut supplies.stock),
         };
-        let (Some(outcome), Some(created)) = (supplies.outcome.take(), supplies.created) else {
+        let prepared = (
+            supplies.stock.pages.take(),
+            supplies.outcome.take(),
+            supplies.created,
+        );
+        let (Some(pages), Some(outcome), Some(created)) = prepared else {
             return;
         };
         queue.open(Start {
             tail,
-            chunks: supplies.stock.list.take().unwrap_or_default(),
+            pages,
             outcome,
             created,
             generation,
@@ -291,8 +296,8 @@ impl Accumulator {
         supplies: &mut Supplies,
         need: &Need,
     ) {
-        if supplies.stock.list.is_none() {
-            supplies.stock.list = Some(self.pool.list());
+        if supplies.stock.pages.is_none() {
+            supplies.stock.pages = Some(self.pool.pages());
         }
         if need.exact && !supplies.has_exact(need) {
             supplies.exact = Some(Vec::with_capacity(need.loose));
@@ -355,7 +360,7 @@ impl Supplies {
     fn cover(&self, need: &Need, queue: &Queue, place: Place, chunk: usize) -> bool {
         let memory = self.stock.bytes >= need.bytes(chunk) && self.stock.chunks() >= need.chunks;
         let exact = !need.exact || self.has_exact(need);
-        let fresh = || self.has_outcome(place) && self.stock.list.is_some();
+        let fresh = || self.has_outcome(place) && self.stock.pages.is_some();
         memory && exact && (queue.open.is_some() || fresh())
     }
 }
