@@ -139,7 +139,11 @@ impl Outcome {
         {
             let mut waiting = self.lock();
             if self.verdict.get().is_none() {
-                waiting.callbacks.append(&mut callbacks);
+                if waiting.callbacks.is_empty() {
+                    waiting.callbacks = callbacks;
+                } else {
+                    waiting.callbacks.append(&mut callbacks);
+                }
                 return;
             }
         }

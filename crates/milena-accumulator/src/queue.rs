@@ -148,6 +148,9 @@ impl Open {
     /// Writes a record with the help of a stock that has what it [needs](Self::need).
     pub(crate) fn write_with(&mut self, record: &Prepared<'_>, stock: &mut Stock, pool: &Pool) {
         let head = self.head_of(record);
+        if record.shared.is_none() && head.record_size() <= self.space() {
+            return head.encode(&mut self.tail, &record.record);
+        }
         let mut sink = Straddle {
             open: self,
             stock,
