@@ -1,6 +1,5 @@
 //! The accumulator: what users' threads and the sender share.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
@@ -40,14 +39,6 @@ pub struct Accumulator {
     latencies: Latencies,
     registry: Arc<Registry>,
     wake: OnceLock<Arc<dyn Wake>>,
-    taken: Counters,
-}
-
-#[derive(Default)]
-struct Counters {
-    batches: AtomicU64,
-    records: AtomicU64,
-    bytes: AtomicU64,
 }
 
 /// Plain counters, read without stopping anybody: each is right, together they may be a moment apart.
@@ -74,12 +65,6 @@ pub struct Snapshot {
     pub topics: usize,
     /// Partitions that ever were.
     pub partitions: usize,
-    /// Batches taken by the sender since the start.
-    pub batches_taken: u64,
-    /// Records in them.
-    pub records_taken: u64,
-    /// Bytes of these records, before compression.
-    pub bytes_taken: u64,
 }
 
 impl Snapshot {
@@ -112,7 +97,6 @@ impl Accumulator {
             latencies: Latencies::default(),
             registry: Arc::new(Registry::new(seed)),
             wake: OnceLock::new(),
-            taken: Counters::default(),
             config,
         }
     }
@@ -228,7 +212,7 @@ impl Accumulator {
         let rest = queue.rest();
         found.set_depth(queue.depth());
         drop(queue);
-        let batch = self.batch(open, slot, topic, index);
+        let batch = open.into_batch(slot, topic, index, &self.pool);
         Some(Taken { batch, rest })
     }
 
@@ -270,17 +254,8 @@ impl Accumulator {
         drop(queue);
         taken
             .into_iter()
-            .map(|open| self.batch(open, slot, Arc::clone(&topic), index))
+            .map(|open| open.into_batch(slot, Arc::clone(&topic), index, &self.pool))
             .collect()
-    }
-
-    fn batch(&self, open: Open, slot: Slot, topic: Arc<Topic>, index: u32) -> Batch {
-        let batch = open.into_batch(slot, topic, index, &self.pool);
-        let add = |counter: &AtomicU64, by: u64| counter.fetch_add(by, Ordering::Relaxed);
-        add(&self.taken.batches, 1);
-        add(&self.taken.records, batch.records as u64);
-        add(&self.taken.bytes, batch.raw_len as u64);
-        batch
     }
 
     /// Whether linger holds nothing back: somebody waits for memory, a flush runs, or no more records are taken.
@@ -425,9 +400,6 @@ impl Accumulator {
             incomplete_batches: self.flushes.incomplete(),
             topics: self.registry.topics(),
             partitions: self.registry.slots() as usize,
-            batches_taken: self.taken.batches.load(Ordering::Relaxed),
-            records_taken: self.taken.records.load(Ordering::Relaxed),
-            bytes_taken: self.taken.bytes.load(Ordering::Relaxed),
         }
     }
 }
