@@ -24,7 +24,8 @@ pub enum Urgency {
     Now,
 }
 
-/// Wakes the tasks that send. Called outside all locks of the accumulator, at most a few times per batch.
+/// Wakes the tasks that send. Called outside all locks of the accumulator, at most a few times per batch; not for a
+/// batch that opens while news of the same leader, due no later, are unread: who is woken reads all there are.
 pub trait Wake: Send + Sync {
     /// `leader` is the node that leads the partition as far as the appender knew, a hint; -1 is for whoever looks
     /// after everything else (unknown leaders, deadlines of waiters, flush, close).

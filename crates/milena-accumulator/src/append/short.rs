@@ -249,7 +249,7 @@ impl Accumulator {
     }
 
     /// Tells the sender's inbox what is new in a partition. Under its lock, so that the sender never reads it before
-    /// it is true, nor after it took what it is about.
+    /// it is true, nor after it took what it is about. Returns whether somebody is to be woken, as [`after`](Self::after).
     #[cold]
     pub(super) fn report(&self, found: Found<'_>, queue: &mut Queue) -> Option<Urgency> {
         let (what, urgency) = match queue.change()? {
@@ -262,11 +262,11 @@ impl Accumulator {
             }
             Change::Filled(at) => (What::Filled { at }, Urgency::Now),
         };
-        self.inbox.push(News {
-            slot: found.partition.slot,
-            what,
-        });
-        Some(urgency)
+        let slot = found.partition.slot;
+        let wakes = self
+            .inbox
+            .push(News { slot, what }, found.leader(), urgency);
+        wakes.then_some(urgency)
     }
 
     #[inline(always)]
