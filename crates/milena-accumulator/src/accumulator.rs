@@ -206,13 +206,20 @@ impl Accumulator {
     /// Closes the oldest batch of a partition, full or not, and hands it over. `None` if there is none.
     pub fn take(&self, slot: Slot) -> Option<Taken> {
         let (topic, index) = self.registry.slot(slot)?;
+        self.take_from(&topic, index as i32)
+    }
+
+    /// The same for a partition of a topic that is at hand.
+    pub fn take_from(&self, topic: &Arc<Topic>, partition: i32) -> Option<Taken> {
+        let index = u32::try_from(partition).ok()?;
         let found = topic.find(index)?;
         let mut queue = found.partition.lock();
         let open = queue.take()?;
         let rest = queue.rest();
         found.set_depth(queue.depth());
         drop(queue);
-        let batch = open.into_batch(slot, topic, index, &self.pool);
+        let slot = found.partition.slot;
+        let batch = open.into_batch(slot, Arc::clone(topic), index, &self.pool);
         Some(Taken { batch, rest })
     }
 

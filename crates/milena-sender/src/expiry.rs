@@ -78,7 +78,9 @@ impl Sender {
         if !partition.waiting.since().is_some_and(late) {
             return None;
         }
-        let taken = self.accumulator.take(slot);
+        let taken = self
+            .accumulator
+            .take_from(&partition.topic, partition.index);
         partition.waiting = taken
             .as_ref()
             .map_or(Waiting::Nothing, |taken| taken.rest.into());
@@ -99,7 +101,10 @@ impl Sender {
         parcels.append(&mut partition.retries);
         parcels.append(&mut partition.sealed);
         parcels.make_contiguous().sort_by_key(|parcel| parcel.order);
-        while let Some(taken) = self.accumulator.take(slot) {
+        while let Some(taken) = self
+            .accumulator
+            .take_from(&partition.topic, partition.index)
+        {
             parcels.push_back(partition.adopt(taken.batch));
         }
         let mut away = std::mem::take(&mut partition.away);

@@ -136,7 +136,7 @@ impl ProduceJob {
     }
 }
 
-fn same_topic(one: &Item, other: &Item) -> bool {
+pub(crate) fn same_topic(one: &Item, other: &Item) -> bool {
     Arc::ptr_eq(&one.topic, &other.topic)
 }
 

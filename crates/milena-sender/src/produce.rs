@@ -10,7 +10,7 @@ use milena_transaction::Identity;
 use milena_wire::{ApiKey, ProduceRequest, Request as _, Uuid};
 
 use crate::event::Request;
-use crate::frame::{Item, Kind, ProduceJob, WriteJob};
+use crate::frame::{Item, Kind, ProduceJob, WriteJob, same_topic};
 use crate::partition::{Away, Parcel, Schedule, Waiting};
 use crate::seal::{SealItem, SealJob};
 use crate::sender::{Sender, Transmit};
@@ -67,6 +67,9 @@ impl Sender {
         };
         let version = ProduceRequest::version(version);
         group_by_topic(&mut slots, &mut items);
+        for topic in items.chunk_by(same_topic) {
+            self.note_use(now, topic[0].topic.shared_name());
+        }
         self.counters.requests += 1;
         let answered = self.config.acks != crate::Acks::None;
         let request = Request::Produce(slots);
@@ -155,7 +158,7 @@ impl Sender {
         slots: &mut Vec<Slot>,
         items: &mut Vec<Item>,
     ) -> bool {
-        let parcel = match self.pick(now, slot, *room, items.is_empty()) {
+        let parcel = match self.pick(slot, *room, items.is_empty()) {
             Picked::Parcel(parcel) => parcel,
             Picked::TooMuch => return false,
             Picked::Nothing => {
@@ -174,7 +177,7 @@ impl Sender {
 
     /// The next batch of a partition: one to be retried, one that is sealed, or one that is taken
     /// from the accumulator now.
-    fn pick(&mut self, now: Instant, slot: Slot, room: usize, first: bool) -> Picked {
+    fn pick(&mut self, slot: Slot, room: usize, first: bool) -> Picked {
         let Some(partition) = self.board.get_mut(slot) else {
             return Picked::Nothing;
         };
@@ -195,7 +198,10 @@ impl Sender {
         if room < BatchHeader::LEN && !first {
             return Picked::TooMuch;
         }
-        let Some(taken) = self.accumulator.take(slot) else {
+        let Some(taken) = self
+            .accumulator
+            .take_from(&partition.topic, partition.index)
+        else {
             partition.waiting = Waiting::Nothing;
             return Picked::Nothing;
         };
@@ -205,7 +211,6 @@ impl Sender {
             partition.sealed.push_back(parcel);
             return Picked::TooMuch;
         }
-        self.note_use(now, parcel.batch.topic.shared_name());
         Picked::Parcel(parcel)
     }
 
@@ -278,14 +283,16 @@ impl Sender {
             if !partition.sealed.is_empty() || !partition.retries.is_empty() {
                 continue;
             }
-            let Some(taken) = self.accumulator.take(slot) else {
+            let Some(taken) = self
+                .accumulator
+                .take_from(&partition.topic, partition.index)
+            else {
                 continue;
             };
             partition.waiting = taken.rest.into();
             partition.sealing = true;
             let parcel = partition.adopt(taken.batch);
             left = left.saturating_sub(parcel.size());
-            self.note_use(now, parcel.batch.topic.shared_name());
             work.push(SealItem {
                 slot,
                 parcel,
@@ -314,9 +321,7 @@ impl Sender {
 
 /// Brings the batches of a topic together, which is how a Produce request wants them.
 fn group_by_topic(slots: &mut Vec<Slot>, items: &mut [Item]) {
-    let grouped = items
-        .windows(2)
-        .all(|pair| Arc::ptr_eq(&pair[0].topic, &pair[1].topic));
+    let grouped = items.windows(2).all(|pair| same_topic(&pair[0], &pair[1]));
     if !grouped {
         items.sort_by(|one, other| one.topic.name().cmp(other.topic.name()));
         slots.clear();

@@ -35,8 +35,13 @@ impl Sender {
             }
         }
         let mut hints: Vec<(Slot, LeaderIdAndEpoch)> = Vec::new();
+        // Mostly the answers are in the order of the request, and nobody has to be looked for.
+        let mut asked = slots.iter().copied();
+        let mut open = slots.len();
         let read = produced::read(body, version, |topic, answer| {
-            let Some(slot) = self.slot_of(topic, answer.index) else {
+            let next = asked.next();
+            let next = next.filter(|slot| self.is_slot_of(*slot, topic, answer.index));
+            let Some(slot) = next.or_else(|| self.slot_of(topic, answer.index)) else {
                 return;
             };
             let Some(partition) = self.board.get_mut(slot) else {
@@ -45,12 +50,13 @@ impl Sender {
             if !std::mem::replace(&mut partition.awaits_verdict, false) {
                 return;
             }
+            open -= 1;
             if answer.current_leader.leader_id >= 0 && answer.current_leader.leader_epoch >= 0 {
                 hints.push((slot, answer.current_leader.clone()));
             }
             self.handle_partition_answer(now, connection, slot, &answer);
         });
-        for slot in &slots {
+        for slot in slots.iter().filter(|_| open > 0) {
             let omitted = self
                 .board
                 .get_mut(*slot)
@@ -71,6 +77,16 @@ impl Sender {
             self.follow_hints(now, &hints, &remarks.endpoints);
         }
         Ok(())
+    }
+
+    fn is_slot_of(&self, slot: Slot, topic: TopicName<'_>, index: i32) -> bool {
+        self.board.get(slot).is_some_and(|partition| {
+            let same_topic = match topic {
+                TopicName::Name(name) => partition.topic.name() == name,
+                TopicName::Id(id) => partition.topic_id == id && id != Uuid::ZERO,
+            };
+            partition.index == index && same_topic
+        })
     }
 
     fn slot_of(&self, topic: TopicName<'_>, index: i32) -> Option<Slot> {
