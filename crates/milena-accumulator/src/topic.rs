@@ -15,6 +15,9 @@ pub struct Slot(pub u32);
 
 /// A topic that is known, or was. Held by whoever appends to it; it stays valid when partitions are added, and when
 /// the topic is forgotten and comes back.
+///
+/// It keeps off the cache line of its reference counts, which change with each batch that is taken.
+#[repr(align(128))]
 pub struct Topic {
     name: Arc<str>,
     id: Mutex<[u8; 16]>,
@@ -44,6 +47,8 @@ pub(crate) struct Block {
 pub(crate) struct Partition {
     queue: Mutex<Queue>,
     pub(crate) slot: Slot,
+    /// The node that leads it, -1 if nobody is known to. The same as in its block.
+    leader: AtomicI32,
 }
 
 impl Partition {
@@ -64,7 +69,7 @@ pub(crate) struct Found<'a> {
 impl Found<'_> {
     /// The node that leads it, -1 if nobody is known to.
     pub(crate) fn leader(&self) -> i32 {
-        self.block.leaders[self.at].load(Ordering::Relaxed)
+        self.partition.leader.load(Ordering::Relaxed)
     }
 
     pub(crate) fn set_depth(&self, batches: usize) {
@@ -77,6 +82,7 @@ impl Block {
         let partition = |slot: &Slot| Partition {
             queue: Mutex::default(),
             slot: *slot,
+            leader: AtomicI32::new(-1),
         };
         Self {
             first,
@@ -260,6 +266,7 @@ impl Topic {
     fn store_leader(&self, index: u32, leader: Option<i32>) {
         if let Some(found) = self.find(index) {
             let leader = leader.unwrap_or(-1);
+            found.partition.leader.store(leader, Ordering::Relaxed);
             found.block.leaders[found.at].store(leader, Ordering::Relaxed);
         }
     }

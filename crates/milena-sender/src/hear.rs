@@ -15,7 +15,8 @@ impl Sender {
     pub(crate) fn hear(&mut self, now: Instant) {
         let mut news = std::mem::take(&mut self.news);
         self.accumulator.drain_news(&mut news);
-        for item in news.drain(..) {
+        // In two rounds: the first has nothing to do but to fetch them, and waits for all of them at once.
+        for item in &news {
             if let Some(partition) = self.board.get_mut(item.slot) {
                 // News can be older than what a take has told since: it never takes back.
                 partition.waiting = match (item.what, partition.waiting) {
@@ -23,8 +24,10 @@ impl Sender {
                     (What::Opened { .. }, known) => known,
                     (What::Filled { at }, _) => Waiting::Full(at),
                 };
-                self.reschedule(now, item.slot);
             }
+        }
+        for item in news.drain(..) {
+            self.reschedule(now, item.slot);
         }
         self.news = news;
         let pressed = self.accumulator.pressed();

@@ -142,6 +142,7 @@ pub(crate) struct Rules {
 /// The sender's half of a partition. The other half, the records that still gather, is the
 /// accumulator's.
 #[derive(Debug)]
+#[repr(align(128))]
 pub(crate) struct Partition {
     pub(crate) slot: Slot,
     pub(crate) topic: Arc<Topic>,

@@ -103,6 +103,8 @@ impl Sender {
         let parcel = partition.in_flight.pop_front();
         if partition.in_flight.is_empty() {
             partition.wire = None;
+            // Empty, it begins at its front again: of its memory only what is in use stays in caches.
+            partition.in_flight.clear();
         }
         parcel
     }
