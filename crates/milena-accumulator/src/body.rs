@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::outcome::Outcome;
 use crate::pool::Pool;
 
 /// All bytes of a batch after its header, as a list of segments. A clone shares them; the default has none.
@@ -26,6 +27,8 @@ pub(crate) struct Pages {
     cuts: Vec<Cut>,
     len: usize,
     memory: Option<Memory>,
+    /// The outcome of the batch that these were of last, for the next one, if nobody asks for it any more by then.
+    outcome: Option<Arc<Outcome>>,
 }
 
 /// What is charged to the budget for a body.
@@ -53,7 +56,18 @@ impl Pages {
             cuts: Vec::new(),
             len,
             memory: None,
+            outcome: None,
         }
+    }
+
+    /// The last batch's outcome, perhaps.
+    pub(crate) fn take_outcome(&mut self) -> Option<Arc<Outcome>> {
+        self.outcome.take()
+    }
+
+    /// Keeps the outcome for the next batch.
+    pub(crate) fn keep_outcome(&mut self, outcome: &Arc<Outcome>) {
+        self.outcome = Some(Arc::clone(outcome));
     }
 
     /// Adds a chunk that is full, or the last one.

@@ -14,7 +14,8 @@
 //! ```
 //!
 //! - [`Accumulator::append`] copies a record into the open batch of its partition under that partition's lock. Nothing
-//!   is allocated for a record, and for a batch only its outcome: what its records are in is used again.
+//!   is allocated for a record, nor for a batch once others have ended: what those were in is used again, and so is
+//!   their outcome, unless somebody still holds a delivery of it.
 //! - Memory is a bound on bytes ([`Config::buffer_memory`]). An append never waits: without memory it is
 //!   [refused](Refused::Full), and [`Accumulator::wait_room`] waits, strictly first come, first served.
 //! - A [`Batch`] that was taken is completed by a [`Verdict`], once; its [deliveries](Delivery), callbacks and

@@ -58,8 +58,25 @@ pub(crate) struct CallbackEntry {
 pub(crate) const NO_SEAT: u32 = u32::MAX;
 
 impl Outcome {
-    /// A pending one, counted by the flush epoch that is current.
-    pub(crate) fn new(topic: &Arc<str>, partition: i32, flushes: &Arc<Flushes>) -> Arc<Self> {
+    /// A pending one, counted by the flush epoch that is current; in the place of `last`, if that is complete and
+    /// nobody else has it.
+    pub(crate) fn new(
+        topic: &Arc<str>,
+        partition: i32,
+        flushes: &Arc<Flushes>,
+        last: Option<Arc<Self>>,
+    ) -> Arc<Self> {
+        if let Some(mut last) = last
+            && let Some(own) = Arc::get_mut(&mut last)
+            && own.verdict.take().is_some()
+        {
+            if !Arc::ptr_eq(&own.topic, topic) {
+                own.topic = Arc::clone(topic);
+            }
+            own.partition = partition;
+            own.epoch = flushes.opened();
+            return last;
+        }
         Arc::new(Self {
             topic: Arc::clone(topic),
             partition,

@@ -169,7 +169,7 @@ impl Open {
     }
 }
 
-fn own(pages: &mut Arc<Pages>) -> &mut Pages {
+pub(crate) fn own(pages: &mut Arc<Pages>) -> &mut Pages {
     Arc::get_mut(pages).expect("they are shared only once the batch is closed")
 }
 
@@ -303,7 +303,9 @@ impl Open {
         partition: u32,
         pool: &Arc<Pool>,
     ) -> Batch {
-        own(&mut self.pages).push(self.tail);
+        let pages = own(&mut self.pages);
+        pages.push(self.tail);
+        pages.keep_outcome(&self.outcome);
         let body = Body::new(self.pages, self.raw, pool, self.charged);
         // Nobody but the sender completes outcomes, and it does not have this one yet.
         self.outcome.attach(self.callbacks, &mut Bin::new());

@@ -13,7 +13,7 @@ use crate::accumulator::Accumulator;
 use crate::clock::Clock;
 use crate::outcome::Outcome;
 use crate::pool::Stock;
-use crate::queue::{Need, Open, Queue, Start};
+use crate::queue::{Need, Open, Queue, Start, own};
 use crate::record::{Prepared, Record, Target, Want};
 use crate::room::Room;
 use crate::topic::{Found, Topic};
@@ -296,15 +296,18 @@ impl Accumulator {
         supplies: &mut Supplies,
         need: &Need,
     ) {
-        if supplies.stock.pages.is_none() {
-            supplies.stock.pages = Some(self.pool.pages());
-        }
+        let pages = supplies
+            .stock
+            .pages
+            .get_or_insert_with(|| self.pool.pages());
+        let last = own(pages).take_outcome();
         if need.exact && !supplies.has_exact(need) {
             supplies.exact = Some(Vec::with_capacity(need.loose));
         }
         if !supplies.has_outcome(place) {
             let partition = place.index as i32;
-            supplies.outcome = Some(Outcome::new(topic.shared_name(), partition, &self.flushes));
+            let name = topic.shared_name();
+            supplies.outcome = Some(Outcome::new(name, partition, &self.flushes, last));
         }
         supplies.created = Some(clock.now());
     }
