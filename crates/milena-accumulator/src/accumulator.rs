@@ -19,7 +19,7 @@ use crate::queue::{Limits, Open};
 use crate::registry::{Registry, TopicError, WaitTopic};
 use crate::room::WaitRoom;
 use crate::sticky::{Latencies, Rules};
-use crate::topic::{Slot, Topic};
+use crate::topic::{Partition, Slot, Topic};
 
 /// Where records wait.
 ///
@@ -112,11 +112,17 @@ impl Accumulator {
         &self.config
     }
 
-    #[cold]
-    pub(crate) fn wake(&self, leader: i32, urgency: Urgency) {
+    fn wake(&self, leader: i32, urgency: Urgency) {
         if let Some(wake) = self.wake.get() {
             wake.wake(leader, urgency);
         }
+    }
+
+    /// Wakes whoever sends what is in a partition.
+    #[cold]
+    pub(crate) fn wake_leader(&self, topic: &Topic, index: u32, urgency: Urgency) {
+        let leader = topic.find(index).map_or(-1, Partition::leader);
+        self.wake(leader, urgency);
     }
 
     pub(crate) fn rules(&self) -> Rules<'_> {
@@ -212,13 +218,13 @@ impl Accumulator {
     /// The same for a partition of a topic that is at hand.
     pub fn take_from(&self, topic: &Arc<Topic>, partition: i32) -> Option<Taken> {
         let index = u32::try_from(partition).ok()?;
-        let found = topic.find(index)?;
-        let mut queue = found.partition.lock();
+        let partition = topic.find(index)?;
+        let mut queue = partition.lock();
         let open = queue.take()?;
         let rest = queue.rest();
-        found.set_depth(queue.depth());
+        topic.set_depth(index, queue.depth());
         drop(queue);
-        let slot = found.partition.slot;
+        let slot = partition.slot;
         let batch = open.into_batch(slot, Arc::clone(topic), index, &self.pool);
         Some(Taken { batch, rest })
     }
@@ -226,10 +232,7 @@ impl Accumulator {
     /// What waits in a partition. News can be older than what was taken since; this is not.
     pub fn waiting(&self, slot: Slot) -> Rest {
         let found = self.registry.slot(slot);
-        let rest = found.and_then(|(topic, index)| {
-            let found = topic.find(index)?;
-            Some(found.partition.lock().rest())
-        });
+        let rest = found.and_then(|(topic, index)| Some(topic.find(index)?.lock().rest()));
         rest.unwrap_or(Rest::Nothing)
     }
 
@@ -248,16 +251,16 @@ impl Accumulator {
         let Some((topic, index)) = self.registry.slot(slot) else {
             return Vec::new();
         };
-        let Some(found) = topic.find(index) else {
+        let Some(partition) = topic.find(index) else {
             return Vec::new();
         };
-        let mut queue = found.partition.lock();
+        let mut queue = partition.lock();
         let take = || match created_before {
             Some(created) => queue.take_before(created),
             None => queue.take(),
         };
         let taken: Vec<Open> = std::iter::from_fn(take).collect();
-        found.set_depth(queue.depth());
+        topic.set_depth(index, queue.depth());
         drop(queue);
         taken
             .into_iter()

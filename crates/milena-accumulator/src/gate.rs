@@ -42,8 +42,13 @@ pub(crate) struct Gate(AtomicU64);
 const TRANSACTION: u64 = CloseReason::Transaction as u64 + 1;
 
 impl Gate {
-    /// The generation if open, else the reason.
+    /// Whether it is open in this very generation.
     #[inline]
+    pub(crate) fn is_open_in(&self, generation: u32) -> bool {
+        self.0.load(Ordering::Relaxed) == u64::from(generation) << 8
+    }
+
+    /// The generation if open, else the reason.
     pub(crate) fn check(&self) -> Result<u32, CloseReason> {
         let word = self.0.load(Ordering::Relaxed);
         if word & 0xff == 0 {
@@ -98,7 +103,9 @@ mod tests {
         assert_eq!(gate.check(), Err(CloseReason::Transaction));
         assert_eq!(gate.open(), Ok(1));
         assert_eq!(gate.check(), Ok(1));
+        assert!(gate.is_open_in(1) && !gate.is_open_in(0));
         gate.close(CloseReason::Closed);
+        assert!(!gate.is_open_in(1));
         gate.close(CloseReason::Transaction);
         assert_eq!(gate.check(), Err(CloseReason::Closed));
         gate.close(CloseReason::Aborted);

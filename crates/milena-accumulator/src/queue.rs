@@ -4,7 +4,10 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
-use milena_record::{Codec, RecordHead, Sink, encode_record_tail, estimated_batch_size};
+use milena_record::{
+    BatchHeader, Codec, RecordHead, Sink, encode_record_tail, estimated_batch_size,
+    planned_raw_size,
+};
 
 use crate::batch::{Batch, Rest};
 use crate::bin::Bin;
@@ -22,6 +25,13 @@ pub(crate) struct Limits {
     /// The most raw bytes of records, whatever they may compress to.
     pub(crate) raw: usize,
     pub(crate) codec: Codec,
+}
+
+impl Limits {
+    /// Raw bytes that a batch is filled with, if it compresses as `ratio` says.
+    fn planned(&self, ratio: f32) -> usize {
+        planned_raw_size(self.codec, self.batch, ratio).min(self.raw)
+    }
 }
 
 /// What waits in a partition. Behind its lock.
@@ -43,9 +53,12 @@ pub(crate) struct Queue {
 pub(crate) struct Open {
     pub(crate) tail: Vec<u8>,
     pub(crate) raw: usize,
+    /// Raw bytes that it is filled with.
+    limit: usize,
     pub(crate) base_timestamp: i64,
     pub(crate) max_timestamp: i64,
     pub(crate) records: u32,
+    pub(crate) generation: u32,
     pub(crate) ratio: f32,
     pub(crate) outcome: Arc<Outcome>,
     /// What is before the tail.
@@ -54,7 +67,6 @@ pub(crate) struct Open {
     /// Bytes taken out of the budget.
     charged: usize,
     created: Instant,
-    pub(crate) generation: u32,
 }
 
 /// Memory that a record needs, beyond what its batch has already.
@@ -105,21 +117,20 @@ impl Open {
         self.head_of(record).record_size()
     }
 
-    /// What the batch is expected to take, header included.
+    /// Whether a record of `size` bytes may still go in.
     #[inline(always)]
-    pub(crate) fn estimate(&self, limits: &Limits) -> usize {
-        estimated_batch_size(limits.codec, self.raw, self.ratio)
-    }
-
-    /// Whether a record of `size` bytes may still go in. Compressed batches are estimated, the record itself is not.
-    #[inline(always)]
-    pub(crate) fn fits(&self, size: usize, limits: &Limits) -> bool {
-        self.estimate(limits) + size <= limits.batch && self.raw + size <= limits.raw
+    pub(crate) fn fits(&self, size: usize) -> bool {
+        self.raw + size <= self.limit
     }
 
     #[inline(always)]
-    pub(crate) fn is_full(&self, limits: &Limits) -> bool {
-        self.estimate(limits) >= limits.batch
+    pub(crate) fn is_full(&self) -> bool {
+        self.raw >= self.limit
+    }
+
+    /// What `size` bytes of records are expected to take of the batch as it is sent.
+    pub(crate) fn share(&self, size: usize, codec: Codec) -> usize {
+        estimated_batch_size(codec, size, self.ratio) - BatchHeader::LEN
     }
 
     /// Bytes that its last chunk still has.
@@ -217,7 +228,7 @@ pub(crate) enum Change {
 
 impl Queue {
     /// Opens a batch. There must be none open.
-    pub(crate) fn open(&mut self, start: Start) -> &mut Open {
+    pub(crate) fn open(&mut self, start: Start, limits: &Limits) -> &mut Open {
         debug_assert!(self.open.is_none());
         let created = self
             .newest
@@ -225,6 +236,7 @@ impl Queue {
         self.newest = Some(created);
         self.open.insert(Open {
             raw: 0,
+            limit: limits.planned(start.ratio),
             base_timestamp: start.timestamp,
             max_timestamp: start.timestamp,
             records: 0,

@@ -56,24 +56,10 @@ impl Partition {
     pub(crate) fn lock(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
 
-/// A partition found in a topic.
-#[derive(Clone, Copy)]
-pub(crate) struct Found<'a> {
-    pub(crate) partition: &'a Partition,
-    block: &'a Block,
-    at: usize,
-}
-
-impl Found<'_> {
     /// The node that leads it, -1 if nobody is known to.
     pub(crate) fn leader(&self) -> i32 {
-        self.partition.leader.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn set_depth(&self, batches: usize) {
-        self.block.depths[self.at].store(batches as u32, Ordering::Relaxed);
+        self.leader.load(Ordering::Relaxed)
     }
 }
 
@@ -162,31 +148,27 @@ impl Topic {
     /// The slot of a partition; `None` if it has no such partition.
     pub fn slot(&self, partition: i32) -> Option<Slot> {
         let index = u32::try_from(partition).ok()?;
-        self.find(index).map(|found| found.partition.slot)
+        self.find(index).map(|partition| partition.slot)
     }
 
     #[inline]
-    pub(crate) fn find(&self, index: u32) -> Option<Found<'_>> {
-        let at = index as usize;
-        match self.first.partitions.get(at) {
-            Some(partition) => Some(Found {
-                partition,
-                block: &self.first,
-                at,
-            }),
+    pub(crate) fn find(&self, index: u32) -> Option<&Partition> {
+        match self.first.partitions.get(index as usize) {
+            Some(partition) => Some(partition),
             None => self.find_added(index),
         }
     }
 
     #[cold]
-    fn find_added(&self, index: u32) -> Option<Found<'_>> {
+    fn find_added(&self, index: u32) -> Option<&Partition> {
+        let (block, at) = self.block(index)?;
+        Some(&block.partitions[at])
+    }
+
+    /// The block that has a partition, and which one it is there.
+    fn block(&self, index: u32) -> Option<(&Block, usize)> {
         let block = self.blocks().find(|block| index < block.end())?;
-        let at = (index - block.first) as usize;
-        Some(Found {
-            partition: &block.partitions[at],
-            block,
-            at,
-        })
+        Some((block, (index - block.first) as usize))
     }
 
     fn blocks(&self) -> impl Iterator<Item = &Block> {
@@ -243,11 +225,11 @@ impl Topic {
     fn settle(&self, new: bool) {
         loop {
             let sticky = self.sticky.load(Ordering::Relaxed);
-            let Some(found) = self.find(sticky) else {
+            let Some(partition) = self.find(sticky) else {
                 return;
             };
             // Only who holds this lock changes the choice, if it is this partition.
-            let _queue = found.partition.lock();
+            let _queue = partition.lock();
             if self.sticky.load(Ordering::Relaxed) != sticky {
                 continue;
             }
@@ -264,10 +246,17 @@ impl Topic {
     }
 
     fn store_leader(&self, index: u32, leader: Option<i32>) {
-        if let Some(found) = self.find(index) {
+        if let Some((block, at)) = self.block(index) {
             let leader = leader.unwrap_or(-1);
-            found.partition.leader.store(leader, Ordering::Relaxed);
-            found.block.leaders[found.at].store(leader, Ordering::Relaxed);
+            block.partitions[at].leader.store(leader, Ordering::Relaxed);
+            block.leaders[at].store(leader, Ordering::Relaxed);
+        }
+    }
+
+    /// Notes how many batches wait in a partition.
+    pub(crate) fn set_depth(&self, index: u32, batches: usize) {
+        if let Some((block, at)) = self.block(index) {
+            block.depths[at].store(batches as u32, Ordering::Relaxed);
         }
     }
 }
@@ -293,7 +282,7 @@ mod tests {
     fn partitions_are_added_without_moving_the_others() {
         let topic = Topic::new("t".into(), 1, &slots(0, 3));
         topic.update([1; 16], &[Some(1), None, Some(2)]);
-        let second = std::ptr::from_ref(topic.find(1).unwrap().partition);
+        let second = std::ptr::from_ref(topic.find(1).unwrap());
         assert_eq!(*topic.available(), [0, 2]);
         assert!(topic.find(3).is_none());
         topic.grow(&slots(10, 2));
@@ -305,8 +294,8 @@ mod tests {
         assert_eq!(topic.slot(5), Some(Slot(20)));
         assert_eq!(topic.slot(6), None);
         assert_eq!(topic.slot(-1), None);
-        assert_eq!(second, std::ptr::from_ref(topic.find(1).unwrap().partition));
-        topic.find(4).unwrap().set_depth(7);
+        assert_eq!(second, std::ptr::from_ref(topic.find(1).unwrap()));
+        topic.set_depth(4, 7);
         topic.set_leader(4, None);
         let loads: Vec<_> = topic.loads().collect();
         assert_eq!(loads[4], (4, 7, -1));

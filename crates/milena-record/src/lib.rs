@@ -118,7 +118,7 @@ pub use batch::{BatchView, Batches, batches};
 pub use codec::{Codec, CompressError, Compression, CompressionError, Compressor, decompress};
 pub use error::{BatchError, DecompressError, RecordFault};
 pub use header::{Attributes, BatchHeader, sequence_after};
-pub use ratio::{RatioEstimator, estimated_batch_size};
+pub use ratio::{RatioEstimator, estimated_batch_size, planned_raw_size};
 pub use record::{
     Header, HeaderList, HeadersRef, MAX_RECORD_OVERHEAD, RecordHead, RecordRef, Sink,
     encode_record, encode_record_head, encode_record_tail, parts_size, record_size,

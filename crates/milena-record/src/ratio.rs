@@ -87,6 +87,15 @@ pub fn estimated_batch_size(codec: Codec, raw: usize, ratio: f32) -> usize {
     }
 }
 
+/// The other way round: how many raw bytes of records are expected to become a batch of `size` bytes, header included.
+pub fn planned_raw_size(codec: Codec, size: usize, ratio: f32) -> usize {
+    let body = size.saturating_sub(BatchHeader::LEN);
+    match codec {
+        Codec::None => body,
+        _ => (body as f32 / (ratio * MARGIN)) as usize,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -125,6 +134,9 @@ mod tests {
         let ratios = RatioEstimator::new();
         assert_eq!(ratios.batch_size(Codec::None, 1000), 1061);
         assert_eq!(ratios.batch_size(Codec::Zstd, 1000), 61 + 1050);
+        assert_eq!(planned_raw_size(Codec::None, 1061, 0.5), 1000);
+        assert_eq!(planned_raw_size(Codec::Zstd, 61 + 1050, 0.5), 2000);
+        assert_eq!(planned_raw_size(Codec::Zstd, 0, 0.5), 0);
         ratios.observe(Codec::None, 1000, 10);
         assert_eq!(ratios.batch_size(Codec::None, 1000), 1061);
     }

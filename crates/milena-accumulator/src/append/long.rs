@@ -1,7 +1,7 @@
 //! The long way: closes batches, opens batches, gets memory.
 
 use std::mem;
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -10,13 +10,13 @@ use milena_record::{BatchHeader, MAX_RECORD_OVERHEAD, record_size_from};
 use super::short::{hand_out, may_stay};
 use super::{Place, Placed, Refused};
 use crate::accumulator::Accumulator;
-use crate::clock::Clock;
+use crate::clock::{Clock, Urgency};
 use crate::outcome::Outcome;
 use crate::pool::Stock;
 use crate::queue::{Need, Open, Queue, Start, own};
 use crate::record::{Prepared, Record, Target, Want};
 use crate::room::Room;
-use crate::topic::{Found, Topic};
+use crate::topic::Topic;
 
 /// What the long way prepares outside the partition's lock.
 #[derive(Default)]
@@ -53,28 +53,65 @@ pub(super) struct Foreseen {
 }
 
 impl Accumulator {
-    /// What a record will need that the short way could not take, as far as can be seen now.
+    /// Goes on under the lock where the short way ended.
     #[cold]
     #[inline(never)]
-    pub(super) fn foresee(
+    pub(super) fn append_locked<C: Clock>(
         &self,
-        queue: &Queue,
+        clock: &C,
+        topic: &Topic,
+        mut queue: MutexGuard<'_, Queue>,
         place: Place,
-        generation: u32,
-        record: Prepared<'_>,
-    ) -> Memory {
-        let record = &record;
-        let shared = record.shared.map_or(0, Bytes::len);
-        let open = queue.open.as_ref();
-        let open = open.filter(|open| !self.is_unfit(open, generation, record));
-        let fresh = open.is_none();
-        let need = match open {
-            Some(open) => open.need(open.size_of(record), shared, self.pool.chunk_size()),
-            // The next batch will be elsewhere, and something may be open there.
-            None if place.sticky && self.is_done_here(queue) => return Memory::Unknown,
-            None => self.need_fresh(record),
+        input: Input<'_>,
+        want: Want<'_>,
+    ) -> Result<Placed, Refused> {
+        let mut record = Prepared::EMPTY;
+        record.fill(&input.record, input.timestamp, self.compressed);
+        let memory = match self.lengthen(&mut queue, place, record) {
+            Ok(open) => {
+                let full = open.is_full();
+                let (index, outcome) = hand_out(open, &record, want);
+                let urgency = self.after(topic, place, &mut queue, full, clock);
+                drop(queue);
+                self.wake_for(topic, place, urgency);
+                return Ok(Placed {
+                    index,
+                    partition: place.index,
+                    outcome,
+                });
+            }
+            Err(memory) => memory,
         };
-        Memory::Foreseen(Foreseen { need, place, fresh })
+        drop(queue);
+        self.append_long(clock, topic, input, want, memory)
+    }
+
+    /// Writes a record for which the open batch lacks nothing but a chunk, if one is free. Otherwise says what it
+    /// will need, as far as can be seen now.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn lengthen<'q>(
+        &self,
+        queue: &'q mut Queue,
+        place: Place,
+        record: Prepared<'_>,
+    ) -> Result<&'q mut Open, Memory> {
+        let record = &record;
+        let open = queue.open.as_ref();
+        let fits =
+            |open: &&Open| self.gate.is_open_in(open.generation) && open.fits(open.size_of(record));
+        let (need, fresh) = match open.filter(fits) {
+            Some(_) => (self.need(queue, record), false),
+            // The next batch will be elsewhere, and something may be open there.
+            None if place.sticky && self.is_done_here(queue) => return Err(Memory::Unknown),
+            None => (self.need_fresh(record), true),
+        };
+        let lacks_chunk = !fresh && need.chunks == 1 && need.loose == 0;
+        let Some(mut stock) = lacks_chunk.then(|| self.pool.take_free()).flatten() else {
+            return Err(Memory::Foreseen(Foreseen { need, place, fresh }));
+        };
+        let open = self.write_record(queue, place, &mut stock, record);
+        open.ok_or(Memory::Unknown)
     }
 
     /// Appends a record for which the short way was not enough.
@@ -120,19 +157,17 @@ impl Accumulator {
     ) -> Result<Placed, Refused> {
         loop {
             let place = self.place(topic, target, record)?;
-            let Some(found) = topic.find(place.index) else {
+            let Some(partition) = topic.find(place.index) else {
                 return Err(no_such_partition(topic, place));
             };
-            let mut queue = found.partition.lock();
+            let mut queue = partition.lock();
             let generation = self.gate.check().map_err(Refused::Closed)?;
             if !may_stay(topic, place) {
                 continue;
             }
             self.close_if_unfit(&mut queue, generation, record);
             if place.sticky && queue.open.is_none() && self.move_on(topic, &mut queue, clock) {
-                let urgency = self.report(found, &mut queue);
-                drop(queue);
-                self.wake_for(found, urgency);
+                self.release(topic, place, queue, None);
                 continue;
             }
             let need = self.need(&queue, record);
@@ -140,7 +175,7 @@ impl Accumulator {
                 if queue.open.is_none() {
                     let timestamp = record.record.timestamp;
                     self.open(topic, &mut queue, supplies, &need, generation, timestamp);
-                    found.set_depth(queue.depth());
+                    topic.set_depth(place.index, queue.depth());
                     if place.sticky {
                         queue.sticky += BatchHeader::LEN as u64;
                     }
@@ -148,12 +183,14 @@ impl Accumulator {
                 // With an allocation of just its size, the record is copied even if its value could stay.
                 let shared = record.shared.filter(|_| !need.exact);
                 let record = Prepared { shared, ..*record };
-                let (index, outcome) =
-                    self.write_record(&mut queue, place, supplies, &record, want);
-                let urgency = self.after(topic, found, place, &mut queue, clock);
-                let urgency = urgency.or_else(|| self.report(found, &mut queue));
-                drop(queue);
-                self.wake_for(found, urgency);
+                let Some(open) = self.write_record(&mut queue, place, &mut supplies.stock, &record)
+                else {
+                    continue;
+                };
+                let full = open.is_full();
+                let (index, outcome) = hand_out(open, &record, want);
+                let urgency = self.after(topic, place, &mut queue, full, clock);
+                self.release(topic, place, queue, urgency);
                 return Ok(Placed {
                     index,
                     partition: place.index,
@@ -166,9 +203,7 @@ impl Accumulator {
                 // What was granted is enough for a new batch.
                 queue.close();
             }
-            let urgency = self.report(found, &mut queue);
-            drop(queue);
-            self.wake_for(found, urgency);
+            self.release(topic, place, queue, None);
             if short && supplies.granted {
                 if fresh {
                     return Err(self.full(record));
@@ -176,7 +211,7 @@ impl Accumulator {
                 continue;
             }
             if short && !self.restock(supplies, &need, fresh) {
-                self.close_for_lack(found, record);
+                self.close_for_lack(topic, place, record);
                 return Err(self.full(record));
             }
             self.pool.ready(&mut supplies.stock, need.chunks);
@@ -186,16 +221,25 @@ impl Accumulator {
         }
     }
 
-    /// Closes the open batch if it cannot take the record.
-    fn close_if_unfit(&self, queue: &mut Queue, generation: u32, record: &Prepared<'_>) {
-        let open = queue.open.as_ref();
-        if open.is_some_and(|open| self.is_unfit(open, generation, record)) {
-            queue.close();
-        }
+    /// Tells the sender what is new in a partition, and releases it.
+    fn release(
+        &self,
+        topic: &Topic,
+        place: Place,
+        mut queue: MutexGuard<'_, Queue>,
+        urgency: Option<Urgency>,
+    ) {
+        let urgency = urgency.or_else(|| self.report(topic, place, &mut queue));
+        drop(queue);
+        self.wake_for(topic, place, urgency);
     }
 
-    fn is_unfit(&self, open: &Open, generation: u32, record: &Prepared<'_>) -> bool {
-        open.generation != generation || !open.fits(open.size_of(record), &self.limits)
+    /// Closes the open batch if it cannot take the record.
+    fn close_if_unfit(&self, queue: &mut Queue, generation: u32, record: &Prepared<'_>) {
+        let unfit = |open: &Open| open.generation != generation || !open.fits(open.size_of(record));
+        if queue.open.as_ref().is_some_and(unfit) {
+            queue.close();
+        }
     }
 
     fn need(&self, queue: &Queue, record: &Prepared<'_>) -> Need {
@@ -239,7 +283,7 @@ impl Accumulator {
         let (Some(pages), Some(outcome), Some(created)) = prepared else {
             return;
         };
-        queue.open(Start {
+        let start = Start {
             tail,
             pages,
             outcome,
@@ -247,29 +291,24 @@ impl Accumulator {
             generation,
             timestamp,
             ratio: topic.ratios().ratio(self.limits.codec),
-        });
+        };
+        queue.open(start, &self.limits);
     }
 
-    fn write_record(
+    /// Writes a record into the open batch, with a stock that covers what it needs.
+    fn write_record<'q>(
         &self,
-        queue: &mut Queue,
+        queue: &'q mut Queue,
         place: Place,
-        supplies: &mut Supplies,
+        stock: &mut Stock,
         record: &Prepared<'_>,
-        want: Want<'_>,
-    ) -> (u32, Option<Arc<Outcome>>) {
+    ) -> Option<&'q mut Open> {
         let Queue { open, sticky, .. } = queue;
-        let Some(open) = open else {
-            debug_assert!(false, "whoever writes has opened a batch");
-            return (0, None);
-        };
+        let open = open.as_mut()?;
         let size = open.size_of(record);
-        open.write_with(record, &mut supplies.stock, &self.pool);
-        let grown = self.count(open, size, record);
-        if place.sticky {
-            *sticky += grown;
-        }
-        hand_out(open, record, want)
+        open.write_with(record, stock, &self.pool);
+        self.count(open, sticky, place, size, record);
+        Some(open)
     }
 
     /// Gets the memory that is needed, instead of what there is, ready to use. Whether there was enough.
@@ -314,17 +353,18 @@ impl Accumulator {
 
     /// The batch that would have needed memory does not wait for it half full. If others wait for memory already,
     /// everything is on its way out anyway, and one of them may bring the chunk that this batch needs.
-    fn close_for_lack(&self, found: Found<'_>, record: &Prepared<'_>) {
+    fn close_for_lack(&self, topic: &Topic, place: Place, record: &Prepared<'_>) {
         if self.pool.is_waited_for() {
             return;
         }
-        let mut queue = found.partition.lock();
+        let Some(partition) = topic.find(place.index) else {
+            return;
+        };
+        let mut queue = partition.lock();
         if queue.open.is_some() && self.need(&queue, record).bytes(self.pool.chunk_size()) > 0 {
             queue.close();
         }
-        let urgency = self.report(found, &mut queue);
-        drop(queue);
-        self.wake_for(found, urgency);
+        self.release(topic, place, queue, None);
     }
 
     /// What to wait for: enough for this record wherever it lands.

@@ -84,30 +84,31 @@ impl Accumulator {
             .prepare(&mut record, topic, first, wall_ms)
             .map_err(|refused| (done, refused))?;
         loop {
-            let Some(found) = topic.find(place.index) else {
+            let Some(partition) = topic.find(place.index) else {
                 return Ok((done, Memory::Unknown));
             };
-            let mut queue = found.partition.lock();
-            let generation = match self.gate.check() {
-                Ok(generation) => generation,
-                Err(reason) => return Err((done, Refused::Closed(reason))),
-            };
+            let mut queue = partition.lock();
             let mut urgency = None;
             let end = loop {
                 if !may_stay(topic, place) {
                     break End::Stop(Memory::Unknown);
                 }
                 let open = match record.shared {
-                    None => self.write(&mut queue, place, generation, &record),
+                    None => self.write(&mut queue, place, &record),
                     Some(_) => None,
                 };
-                let Some(open) = open else {
-                    break End::Stop(self.foresee(&queue, place, generation, record));
+                let open = match open {
+                    Some(open) => open,
+                    None => match self.lengthen(&mut queue, place, record) {
+                        Ok(open) => open,
+                        Err(memory) => break End::Stop(memory),
+                    },
                 };
+                let full = open.is_full();
                 if let Some(deliveries) = deliveries {
                     deliveries.push(&open.outcome, open.records - 1, record.about());
                 }
-                let change = self.after(topic, found, place, &mut queue, clock);
+                let change = self.after(topic, place, &mut queue, full, clock);
                 urgency = change.or(urgency);
                 done += 1;
                 let Some(following) = records.get(done) else {
@@ -120,7 +121,7 @@ impl Accumulator {
                 }
             };
             drop(queue);
-            self.wake_for(found, urgency);
+            self.wake_for(topic, place, urgency);
             match end {
                 End::Stop(memory) => return Ok((done, memory)),
                 End::Elsewhere(next) => place = next,

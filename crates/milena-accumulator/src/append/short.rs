@@ -20,7 +20,7 @@ use crate::outcome::{CallbackEntry, Outcome};
 use crate::queue::{Change, Open, Queue};
 use crate::record::{Prepared, Record, Target, Want};
 use crate::room::Room;
-use crate::topic::{Found, Topic};
+use crate::topic::Topic;
 
 impl Accumulator {
     /// Appends one record, or says why not. Never waits.
@@ -85,24 +85,22 @@ impl Accumulator {
         self.check_size(&prepared)?;
         if prepared.shared.is_none() {
             let place = self.place(topic, target, &prepared)?;
-            if let Some(found) = topic.find(place.index) {
-                let mut queue = found.partition.lock();
+            if let Some(partition) = topic.find(place.index) {
+                let mut queue = partition.lock();
                 if may_stay(topic, place) {
-                    let generation = self.gate.check().map_err(Refused::Closed)?;
-                    if let Some(open) = self.write(&mut queue, place, generation, &prepared) {
+                    if let Some(open) = self.write(&mut queue, place, &prepared) {
+                        let full = open.is_full();
                         let (index, outcome) = hand_out(open, &prepared, want);
-                        let urgency = self.after(topic, found, place, &mut queue, clock);
+                        let urgency = self.after(topic, place, &mut queue, full, clock);
                         drop(queue);
-                        self.wake_for(found, urgency);
+                        self.wake_for(topic, place, urgency);
                         return Ok(Placed {
                             index,
                             outcome,
                             partition: place.index,
                         });
                     }
-                    let memory = self.foresee(&queue, place, generation, prepared);
-                    drop(queue);
-                    return self.append_long(clock, topic, input(), want, memory);
+                    return self.append_locked(clock, topic, queue, place, input(), want);
                 }
             }
         }
@@ -158,34 +156,37 @@ impl Accumulator {
         &self,
         queue: &'q mut Queue,
         place: Place,
-        generation: u32,
         record: &Prepared<'_>,
     ) -> Option<&'q mut Open> {
         let Queue { open, sticky, .. } = queue;
         let open = open.as_mut()?;
         let head = open.head_of(record);
         let size = head.record_size();
-        if size > open.space() || !open.fits(size, &self.limits) || open.generation != generation {
+        if size > open.space() || !open.fits(size) || !self.gate.is_open_in(open.generation) {
             return None;
         }
         head.encode(&mut open.tail, &record.record);
-        let grown = self.count(open, size, record);
-        if place.sticky {
-            *sticky += grown;
-        }
+        self.count(open, sticky, place, size, record);
         Some(open)
     }
 
-    /// Counts a written record; returns by how much the batch is estimated to have grown.
+    /// Counts a written record.
     #[inline(always)]
-    pub(super) fn count(&self, open: &mut Open, size: usize, record: &Prepared<'_>) -> u64 {
-        if !self.compressed {
-            open.count(size, record.record.timestamp);
-            return size as u64;
-        }
-        let before = open.estimate(&self.limits);
+    pub(super) fn count(
+        &self,
+        open: &mut Open,
+        sticky: &mut u64,
+        place: Place,
+        size: usize,
+        record: &Prepared<'_>,
+    ) {
         open.count(size, record.record.timestamp);
-        (open.estimate(&self.limits) - before) as u64
+        if place.sticky {
+            *sticky += match self.compressed {
+                false => size as u64,
+                true => open.share(size, self.limits.codec) as u64,
+            };
+        }
     }
 
     /// After a record was written: closes the batch if it is full, moves the sticky choice on if it is time to.
@@ -194,18 +195,14 @@ impl Accumulator {
     pub(super) fn after<C: Clock>(
         &self,
         topic: &Topic,
-        found: Found<'_>,
         place: Place,
         queue: &mut Queue,
+        full: bool,
         clock: &C,
     ) -> Option<Urgency> {
         let batch = self.limits.batch as u64;
-        let full = queue
-            .open
-            .as_ref()
-            .is_some_and(|open| open.is_full(&self.limits));
         if full || (place.sticky && should_switch(queue.sticky, batch, true)) {
-            return self.change(topic, found, place, queue, full, clock);
+            return self.change(topic, place, queue, full, clock);
         }
         None
     }
@@ -215,7 +212,6 @@ impl Accumulator {
     fn change<C: Clock>(
         &self,
         topic: &Topic,
-        found: Found<'_>,
         place: Place,
         queue: &mut Queue,
         full: bool,
@@ -227,7 +223,7 @@ impl Accumulator {
         if place.sticky {
             self.move_on(topic, queue, clock);
         }
-        self.report(found, queue)
+        self.report(topic, place, queue)
     }
 
     /// Chooses the next sticky partition, if enough bytes went to this one. Returns whether it did.
@@ -251,7 +247,8 @@ impl Accumulator {
     /// Tells the sender's inbox what is new in a partition. Under its lock, so that the sender never reads it before
     /// it is true, nor after it took what it is about. Returns whether somebody is to be woken, as [`after`](Self::after).
     #[cold]
-    pub(super) fn report(&self, found: Found<'_>, queue: &mut Queue) -> Option<Urgency> {
+    pub(super) fn report(&self, topic: &Topic, place: Place, queue: &mut Queue) -> Option<Urgency> {
+        let partition = topic.find(place.index)?;
         let (what, urgency) = match queue.change()? {
             Change::Opened(at) if self.pressed() => (What::Opened { at }, Urgency::Now),
             Change::Opened(at) => {
@@ -262,17 +259,18 @@ impl Accumulator {
             }
             Change::Filled(at) => (What::Filled { at }, Urgency::Now),
         };
-        let slot = found.partition.slot;
-        let wakes = self
-            .inbox
-            .push(News { slot, what }, found.leader(), urgency);
+        let news = News {
+            slot: partition.slot,
+            what,
+        };
+        let wakes = self.inbox.push(news, partition.leader(), urgency);
         wakes.then_some(urgency)
     }
 
     #[inline(always)]
-    pub(super) fn wake_for(&self, found: Found<'_>, urgency: Option<Urgency>) {
+    pub(super) fn wake_for(&self, topic: &Topic, place: Place, urgency: Option<Urgency>) {
         if let Some(urgency) = urgency {
-            self.wake(found.leader(), urgency);
+            self.wake_leader(topic, place.index, urgency);
         }
     }
 }
