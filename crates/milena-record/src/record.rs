@@ -140,15 +140,6 @@ impl<'a> HeadersRef<'a> {
         }
     }
 
-    /// Shows each in order. Quicker than [`iter`](Self::iter), which looks anew for each where they are kept.
-    #[inline(always)]
-    fn each(&self, mut show: impl FnMut(Header<'a>)) {
-        match self.0 {
-            Repr::Slice(headers) => headers.iter().for_each(|header| show(*header)),
-            Repr::List(headers) => (0..headers.len()).for_each(|at| show(headers.get(at))),
-        }
-    }
-
     /// The headers in order.
     pub fn iter(&self) -> impl Iterator<Item = Header<'a>> + use<'a> {
         let repr = self.0;
@@ -347,8 +338,8 @@ impl RecordHead {
     #[inline(always)]
     pub fn encode_before_value(&self, out: &mut impl Sink, record: &RecordRef<'_>) {
         if self.word.len() == 0 {
-            // Copies, so that what is short stays in registers.
-            return self.encode_long(out, *record);
+            let (delta, offset) = (self.timestamp_delta, self.offset_delta);
+            return put_long_head(out, self.body, delta, offset, record.key, record.value);
         }
         match record.key {
             Some(key) => {
@@ -363,25 +354,33 @@ impl RecordHead {
             None => put_word(out, Word::EMPTY.byte(NULL)),
         }
     }
+}
 
-    /// A head with a long number in it: a record of 8 KiB, the 8,192nd of its batch, or 8 seconds after the first.
-    #[inline(never)]
-    fn encode_long(self, out: &mut impl Sink, record: RecordRef<'_>) {
-        // 5 length, 1 attributes, 10 timestamp, 5 offset, 5 key length, 5 value length.
-        let mut piece = Piece::<32>::new();
-        piece.count(self.body);
-        piece.byte(0);
-        piece.long(self.timestamp_delta);
-        piece.int(self.offset_delta);
-        piece.len_of(record.key);
-        if let Some(key) = record.key {
-            out.put(piece.as_slice());
-            out.put(key);
-            piece = Piece::new();
-        }
-        piece.len_of(record.value);
+/// What comes before the value with a long number in it: a record of 8 KiB, the 8,192nd of its batch, or 8 seconds
+/// after the first. Takes nothing by reference that would have to be in memory for it, and so for every record.
+#[inline(never)]
+fn put_long_head(
+    out: &mut impl Sink,
+    body: usize,
+    timestamp_delta: i64,
+    offset_delta: i32,
+    key: Option<&[u8]>,
+    value: Option<&[u8]>,
+) {
+    // 5 length, 1 attributes, 10 timestamp, 5 offset, 5 key length, 5 value length.
+    let mut piece = Piece::<32>::new();
+    piece.count(body);
+    piece.byte(0);
+    piece.long(timestamp_delta);
+    piece.int(offset_delta);
+    piece.len_of(key);
+    if let Some(key) = key {
         out.put(piece.as_slice());
+        out.put(key);
+        piece = Piece::new();
     }
+    piece.len_of(value);
+    out.put(piece.as_slice());
 }
 
 /// The length of what is null.
@@ -405,29 +404,65 @@ fn bytes_size(bytes: Option<&[u8]>) -> usize {
     }
 }
 
-#[inline(never)]
+/// Headers are passed as the slice or the list that they are in: the enum of both would have to be in memory.
+#[inline(always)]
 fn headers_size(headers: HeadersRef<'_>) -> usize {
-    let mut size = varint::size_of_len(headers.len());
-    headers.each(|header| {
-        size += bytes_size(Some(header.key.as_bytes())) + bytes_size(header.value);
-    });
-    size
+    match headers.0 {
+        Repr::Slice(headers) => size_of_slice(headers),
+        Repr::List(headers) => size_of_list(headers),
+    }
 }
 
 #[inline(never)]
+fn size_of_slice(headers: &[Header<'_>]) -> usize {
+    let each = headers.iter().map(header_size);
+    varint::size_of_len(headers.len()) + each.sum::<usize>()
+}
+
+#[inline(never)]
+fn size_of_list(headers: &dyn HeaderList) -> usize {
+    let count = headers.len();
+    let each = (0..count).map(|at| header_size(&headers.get(at)));
+    varint::size_of_len(count) + each.sum::<usize>()
+}
+
+#[inline(always)]
+fn header_size(header: &Header<'_>) -> usize {
+    bytes_size(Some(header.key.as_bytes())) + bytes_size(header.value)
+}
+
+#[inline(always)]
 fn encode_headers(out: &mut impl Sink, headers: HeadersRef<'_>) {
+    match headers.0 {
+        Repr::Slice(headers) => encode_slice(out, headers),
+        Repr::List(headers) => encode_list(out, headers),
+    }
+}
+
+#[inline(never)]
+fn encode_slice(out: &mut impl Sink, headers: &[Header<'_>]) {
     put_len(out, headers.len());
-    headers.each(|header| {
-        put_len(out, header.key.len());
-        out.put(header.key.as_bytes());
-        match header.value {
-            Some(value) => {
-                put_len(out, value.len());
-                out.put(value);
-            }
-            None => put_word(out, Word::EMPTY.byte(NULL)),
+    headers.iter().for_each(|header| encode_header(out, header));
+}
+
+#[inline(never)]
+fn encode_list(out: &mut impl Sink, headers: &dyn HeaderList) {
+    let count = headers.len();
+    put_len(out, count);
+    (0..count).for_each(|at| encode_header(out, &headers.get(at)));
+}
+
+#[inline(always)]
+fn encode_header(out: &mut impl Sink, header: &Header<'_>) {
+    put_len(out, header.key.len());
+    out.put(header.key.as_bytes());
+    match header.value {
+        Some(value) => {
+            put_len(out, value.len());
+            out.put(value);
         }
-    });
+        None => put_word(out, Word::EMPTY.byte(NULL)),
+    }
 }
 
 #[inline(always)]
