@@ -34,9 +34,14 @@ pub(crate) type Later<'a, T> = Pin<Box<dyn Future<Output = Result<T, SendError>>
 ///
 /// The job is no part of an enum, which would hide its state in some field of the record and so take the record's
 /// fields to pieces that do not fit them when it is moved.
+///
+/// In this order, and with the record last in its job, so that what a record is moved together with, up to where it is
+/// awaited, is not longer than the 128 bytes that are moved without a call of `memcpy`. That would read in one piece
+/// what was written in several just before, and so wait until it has left the store buffer.
+#[repr(C)]
 pub(crate) struct Sending<'a, J: Job<'a>> {
-    job: J,
     state: State<'a, J::Accepted>,
+    job: J,
 }
 
 enum State<'a, T> {
@@ -49,7 +54,7 @@ impl<'a, J: Job<'a>> Sending<'a, J> {
     #[inline]
     pub(crate) fn new(job: J) -> Self {
         let state = State::Begins;
-        Self { job, state }
+        Self { state, job }
     }
 
     #[cold]
@@ -82,6 +87,7 @@ impl<'a, J: Job<'a> + Unpin> Future for Sending<'a, J> {
 }
 
 /// A message whose delivery is wanted.
+#[repr(C)]
 pub(crate) struct SendMessage<'a> {
     pub(crate) topic: &'a Topic,
     pub(crate) message: Message<'a>,
@@ -108,6 +114,7 @@ impl<'a> Job<'a> for SendMessage<'a> {
 }
 
 /// A message whose outcome is nobody's business.
+#[repr(C)]
 pub(crate) struct EnqueueMessage<'a> {
     pub(crate) topic: &'a Topic,
     pub(crate) message: Message<'a>,
@@ -134,6 +141,7 @@ impl<'a> Job<'a> for EnqueueMessage<'a> {
 }
 
 /// A record whose topic has to be looked up.
+#[repr(C)]
 pub(crate) struct SendRecord<'a> {
     pub(crate) producer: &'a Producer,
     pub(crate) record: Record<'a>,
