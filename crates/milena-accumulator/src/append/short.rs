@@ -298,6 +298,10 @@ pub(super) fn hand_out(
             let entry = callback
                 .take()
                 .map(|call| CallbackEntry { index, about, call });
+            if open.callbacks.is_empty() {
+                // Where partitions are many, batches have one record.
+                open.callbacks.reserve_exact(1);
+            }
             open.callbacks.extend(entry);
             (index, None)
         }
