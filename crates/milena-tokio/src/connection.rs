@@ -116,7 +116,12 @@ impl Drop for Obituary {
         self.core.forget(self.id);
         let id = self.id;
         match self.reason.take() {
-            Some(Obit::HungUp) => {}
+            // The sender knows; but who appended meanwhile has rung this task, and the news are still unread.
+            Some(Obit::HungUp) => {
+                if !self.core.is_broken() {
+                    self.core.visit(|_, _| ());
+                }
+            }
             Some(Obit::Failed(failure)) => {
                 self.core
                     .visit(|sender, now| sender.handle_connect_failed(now, id, failure));
@@ -378,4 +383,68 @@ impl Carrier<'_> {
 enum Done {
     Written(WriteJob),
     Sealed(Sealed),
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+
+    use milena_accumulator::{self as accumulator, Accumulator, Bin, Record, Target, Want};
+    use milena_client::Config;
+    use tokio::runtime::Handle;
+
+    use super::*;
+    use crate::{Network, SystemClock, bells::Bells};
+
+    #[tokio::test]
+    async fn what_is_appended_while_a_connection_ends_is_not_overlooked() {
+        let now = Instant::now();
+        let bells = Arc::new(Bells::new(now));
+        let accumulator = Arc::new(Accumulator::new(accumulator::Config::default(), 1));
+        accumulator.set_wake(Arc::clone(&bells) as _);
+        let servers = Address::parse_list("127.0.0.1:9").expect("it is an address");
+        let config = milena_sender::Config {
+            client: Config::new(servers),
+            ..Default::default()
+        };
+        let sender = Sender::new(config, Arc::clone(&accumulator), 1, now);
+        let network = Network::default();
+        let core = Core::new(
+            sender,
+            Arc::clone(&accumulator),
+            bells,
+            network,
+            Handle::current(),
+        );
+        let core = Arc::new(core);
+        accumulator.put_topic("orders", [0; 16], &[Some(7)], &mut Bin::new());
+        let topic = accumulator.topic("orders").expect("it was put");
+        let line = Arc::new(Line {
+            bell: core.bells.hang(),
+            hang_up: AtomicBool::new(true),
+        });
+        core.bells.assign(7, &line.bell);
+        let obituary = Obituary {
+            core: Arc::clone(&core),
+            line,
+            id: ConnectionId(1),
+            node: Some(7),
+            reason: Some(Obit::HungUp),
+        };
+        // Rings the task of node 7, which is about to end.
+        let record = Record::default();
+        let appended = accumulator.append(
+            &SystemClock,
+            &topic,
+            Target::Any,
+            &record,
+            Want::Nothing,
+            None,
+        );
+        assert!(appended.is_ok());
+        drop(obituary);
+        let mut unread = Vec::new();
+        accumulator.drain_news(&mut unread);
+        assert!(unread.is_empty(), "nobody has heard of {unread:?}");
+    }
 }
