@@ -70,3 +70,44 @@ impl Inbox {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "any instant will do to count from"
+    )]
+    fn nobody_is_woken_twice_for_what_is_read_at_once() {
+        let start = Instant::now();
+        let inbox = Inbox::default();
+        let opened = |leader, millis| {
+            let at = start + Duration::from_millis(millis);
+            let news = News {
+                slot: Slot(0),
+                what: What::Opened { at },
+            };
+            inbox.push(news, leader, Urgency::Opened { deadline: at })
+        };
+        assert!(opened(1, 10));
+        assert!(!opened(1, 10) && !opened(1, 12));
+        assert!(
+            opened(1, 9),
+            "it is due before those that somebody looks for"
+        );
+        assert!(opened(2, 15) && !opened(2, 16) && !opened(1, 10));
+        let filled = News {
+            slot: Slot(0),
+            what: What::Filled { at: start },
+        };
+        assert!(inbox.push(filled, 1, Urgency::Now) && inbox.push(filled, 1, Urgency::Now));
+        let mut read = Vec::new();
+        inbox.drain(&mut read);
+        assert_eq!(read.len(), 9);
+        assert!(opened(1, 20), "all before was read");
+    }
+}

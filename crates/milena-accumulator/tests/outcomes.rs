@@ -45,6 +45,28 @@ fn offset(delivery: &mut Delivery) -> Option<i64> {
 }
 
 #[test]
+fn an_outcome_is_used_again_only_when_nobody_can_ask_for_it() {
+    let (accumulator, topic) = with_topic(Config::default(), 1);
+    let mut bin = Bin::new();
+    let mut kept: Vec<(Delivery, i64)> = Vec::new();
+    for base in 0..100 {
+        let mut delivery = send(&accumulator, &topic, &value(b"x")).unwrap();
+        assert!(poll(&mut delivery).is_pending(), "its batch is a new one");
+        take(&accumulator, &topic).complete(done(base), &mut bin);
+        bin.run();
+        // Every other one is asked late, when many batches have ended since.
+        if base % 2 == 0 {
+            kept.push((delivery, base));
+        } else {
+            assert_eq!(offset(&mut delivery), Some(base));
+        }
+    }
+    for (delivery, base) in &mut kept {
+        assert_eq!(offset(delivery), Some(*base));
+    }
+}
+
+#[test]
 fn deliveries_follow_splits_of_splits() {
     let (accumulator, topic) = with_topic(Config::default(), 1);
     let mut deliveries: Vec<Delivery> = (0..10)
