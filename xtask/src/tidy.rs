@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Result, bail};
 use lexopt::{Arg, Parser};
@@ -10,6 +11,29 @@ use crate::run;
 
 /// The most lines of a file, its tests left out.
 const MOST_LINES: usize = 500;
+
+/// What lies at the top; anything else that git tracks there came by accident.
+const TOP: &[&str] = &[
+    ".cargo",
+    ".ci",
+    ".gitattributes",
+    ".github",
+    ".gitignore",
+    "ARCHITECTURE.md",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "Cargo.lock",
+    "Cargo.toml",
+    "LICENSE-APACHE",
+    "LICENSE-MIT",
+    "README.md",
+    "benches",
+    "crates",
+    "deny.toml",
+    "examples",
+    "rustfmt.toml",
+    "xtask",
+];
 
 /// The one crate with unsafe code: an allocator that counts, for benchmarks, cannot be written without.
 const ALLOCATOR: &str = "benches/counting/src/lib.rs";
@@ -101,6 +125,15 @@ impl File {
     }
 }
 
+/// What of the tracked files is at the top and does not belong there.
+fn strays(tracked: &str) -> Vec<String> {
+    let tops = tracked.lines().filter_map(|path| path.split('/').next());
+    let strays = tops.filter(|top| !TOP.contains(top));
+    strays
+        .map(|top| format!("{top}: is not one of the files at the top"))
+        .collect()
+}
+
 /// Checks every Rust file of the workspace.
 pub fn check(sizes: bool) -> Result<()> {
     let root = run::root();
@@ -114,7 +147,11 @@ pub fn check(sizes: bool) -> Result<()> {
             println!("{:>6} {}", file.lines(), file.path.display());
         }
     }
-    let faults: Vec<_> = files.iter().flat_map(File::faults).collect();
+    let mut faults: Vec<_> = files.iter().flat_map(File::faults).collect();
+    match run::output(Command::new("git").arg("ls-files").current_dir(&root)) {
+        Ok(tracked) => faults.extend(strays(&tracked)),
+        Err(_) => println!("tidy: not a checkout of git, so files at the top are not looked at"),
+    }
     let sources: Vec<_> = files
         .iter()
         .filter(|file| file.is_source())
@@ -162,6 +199,12 @@ mod tests {
             path: path.into(),
             text: text.to_owned(),
         }
+    }
+
+    #[test]
+    fn strays_at_the_top_are_named() {
+        assert!(strays("Cargo.toml\ncrates/milena/src/lib.rs\n").is_empty());
+        assert_eq!(strays("archive.tar.gz\nxtask/archive.tar.gz\n").len(), 1);
     }
 
     #[test]
