@@ -122,6 +122,7 @@ macro_rules! message {
         }
 
         impl $(<$life>)? Default for $name $(<$life>)? {
+            #[inline]
             fn default() -> Self {
                 Self {
                     $($field: $crate::or_default!($($default)?),)*
@@ -147,6 +148,8 @@ macro_rules! message {
         impl $(<$life>)? $crate::Message for $name $(<$life>)? {}
 
         impl $(<$life>)? $crate::Encode for $name $(<$life>)? {
+            // Inlined in both directions, so that a program compiles only those messages that it uses.
+            #[inline]
             fn encode(
                 &self,
                 out: &mut $crate::Writer,
@@ -248,6 +251,7 @@ macro_rules! decode {
         [$($tag:literal @ $tag_versions:pat => $tag_field:ident : $tag_default:expr;)*]
     ) => {
         impl<$life> $crate::Decode<$life> for $self {
+            #[inline]
             fn decode(
                 input: &$life [u8],
                 version: $crate::Version,
