@@ -149,14 +149,25 @@ impl Body {
 
     /// The bytes in order; no segment is empty.
     pub fn segments(&self) -> Segments<'_> {
+        Segments(self.places())
+    }
+
+    /// Where the segments are, in order: [`at`](Self::at) has the bytes of each.
+    pub fn places(&self) -> Places<'_> {
         let pages = self.0.as_deref();
-        Segments {
+        Places {
             chunks: pages.map_or(&[], |pages| &pages.chunks),
             cuts: pages.map_or(&[], |pages| &pages.cuts),
             chunk: 0,
             at: 0,
             cut: 0,
         }
+    }
+
+    /// The bytes of one of its own [`places`](Self::places).
+    #[inline]
+    pub fn at(&self, place: Place) -> &[u8] {
+        self.places().bytes(place)
     }
 
     /// The bytes in one piece, copied.
@@ -223,9 +234,24 @@ impl Drop for Pages {
     }
 }
 
-/// Goes through the [segments](Body::segments) of a body.
+/// Where a segment of a body is. It is that body's, or a clone's.
+#[derive(Clone, Copy, Debug)]
+pub struct Place(At);
+
+#[derive(Clone, Copy, Debug)]
+enum At {
+    Chunk {
+        chunk: usize,
+        from: usize,
+        to: usize,
+    },
+    /// A value that stayed where it was, by the number of its cut.
+    Value(usize),
+}
+
+/// Goes through the [places](Body::places) of a body's segments.
 #[derive(Clone)]
-pub struct Segments<'a> {
+pub struct Places<'a> {
     chunks: &'a [Vec<u8>],
     cuts: &'a [Cut],
     chunk: usize,
@@ -233,28 +259,52 @@ pub struct Segments<'a> {
     cut: usize,
 }
 
-impl<'a> Iterator for Segments<'a> {
-    type Item = &'a [u8];
+impl<'a> Places<'a> {
+    #[inline]
+    fn bytes(&self, place: Place) -> &'a [u8] {
+        match place.0 {
+            At::Chunk { chunk, from, to } => &self.chunks[chunk][from..to],
+            At::Value(cut) => &self.cuts[cut].value,
+        }
+    }
+}
 
-    fn next(&mut self) -> Option<&'a [u8]> {
+impl Iterator for Places<'_> {
+    type Item = Place;
+
+    fn next(&mut self) -> Option<Place> {
         loop {
             let chunk = self.chunks.get(self.chunk)?;
             let cut = self.cuts.get(self.cut);
             let cut = cut.filter(|cut| cut.chunk == self.chunk);
-            let end = cut.map_or(chunk.len(), |cut| cut.at);
-            if self.at < end {
-                return Some(&chunk[mem::replace(&mut self.at, end)..end]);
+            let to = cut.map_or(chunk.len(), |cut| cut.at);
+            if self.at < to {
+                let (chunk, from) = (self.chunk, mem::replace(&mut self.at, to));
+                return Some(Place(At::Chunk { chunk, from, to }));
             }
             match cut {
                 Some(cut) => {
                     self.cut += 1;
                     if !cut.value.is_empty() {
-                        return Some(&cut.value);
+                        return Some(Place(At::Value(self.cut - 1)));
                     }
                 }
                 None => (self.chunk, self.at) = (self.chunk + 1, 0),
             }
         }
+    }
+}
+
+/// Goes through the [segments](Body::segments) of a body.
+#[derive(Clone)]
+pub struct Segments<'a>(Places<'a>);
+
+impl<'a> Iterator for Segments<'a> {
+    type Item = &'a [u8];
+
+    #[inline]
+    fn next(&mut self) -> Option<&'a [u8]> {
+        self.0.next().map(|place| self.0.bytes(place))
     }
 }
 

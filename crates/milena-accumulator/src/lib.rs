@@ -111,7 +111,7 @@ pub use accumulator::{Accumulator, Snapshot};
 pub use append::{Appended, Refused};
 pub use batch::{Batch, Rest, Taken};
 pub use bin::Bin;
-pub use body::{Body, Segments};
+pub use body::{Body, Place, Places, Segments};
 pub use clock::{Clock, Urgency, Wake};
 pub use config::Config;
 pub use delivery::{Deliveries, Delivery, RecordMetadata};

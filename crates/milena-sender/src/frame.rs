@@ -3,7 +3,7 @@
 use std::io::IoSlice;
 use std::sync::Arc;
 
-use milena_accumulator::{Body, Slot, Topic};
+use milena_accumulator::{Body, Place, Slot, Topic};
 use milena_record::BatchHeader;
 use milena_wire::{ApiKey, RequestHeader, Unsupported, Uuid, Version, Writer};
 
@@ -59,7 +59,7 @@ pub struct FrameBuffer {
 #[derive(Clone, Copy, Debug)]
 enum Piece {
     Own { from: usize, to: usize },
-    Body { item: usize, segment: usize },
+    Body { item: usize, place: Place },
 }
 
 /// How far a frame has been written.
@@ -164,9 +164,9 @@ impl Item {
                 to: cut,
             });
             *done = cut;
-            for (segment, _) in self.body.segments().enumerate() {
-                buffer.pieces.push(Piece::Body { item, segment });
-            }
+            let places = self.body.places();
+            let pieces = places.map(|place| Piece::Body { item, place });
+            buffer.pieces.extend(pieces);
         }
         buffer.out.no_tags(version);
         Ok(())
@@ -231,11 +231,7 @@ impl FrameBuffer {
     fn bytes<'b>(&'b self, job: &'b WriteJob, piece: Piece) -> &'b [u8] {
         match (piece, &job.0) {
             (Piece::Own { from, to }, _) => &self.out.own()[from..to],
-            (Piece::Body { item, segment }, Kind::Produce(job)) => job.items[item]
-                .body
-                .segments()
-                .nth(segment)
-                .unwrap_or_default(),
+            (Piece::Body { item, place }, Kind::Produce(job)) => job.items[item].body.at(place),
             (Piece::Body { .. }, Kind::Frame(_)) => &[],
         }
     }
