@@ -5,6 +5,7 @@ use std::mem;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use milena_record::Sum;
 
 use crate::outcome::Outcome;
 use crate::pool::Pool;
@@ -26,6 +27,9 @@ pub(crate) struct Pages {
     chunks: Vec<Vec<u8>>,
     cuts: Vec<Cut>,
     len: usize,
+    /// The checksum of the first chunks, and how many of them.
+    sum: Sum,
+    summed: usize,
     memory: Option<Memory>,
     /// The outcome of the batch that these were of last, for the next one, if nobody asks for it any more by then.
     outcome: Option<Arc<Outcome>>,
@@ -55,6 +59,8 @@ impl Pages {
             chunks,
             cuts: Vec::new(),
             len,
+            sum: Sum::default(),
+            summed: 0,
             memory: None,
             outcome: None,
         }
@@ -75,6 +81,17 @@ impl Pages {
         self.chunks.push(chunk);
     }
 
+    /// Adds a chunk of records that will not be compressed, and takes its checksum while it is in the processor's
+    /// cache: when the batch is sent, other records have passed through there.
+    pub(crate) fn push_summed(&mut self, chunk: Vec<u8>) {
+        // A value by reference has its place between the bytes of the chunks.
+        if self.cuts.is_empty() {
+            self.sum.add(&chunk);
+            self.summed += 1;
+        }
+        self.chunks.push(chunk);
+    }
+
     /// Adds a value by reference, at position `at` of the chunk that will be pushed next.
     pub(crate) fn cut(&mut self, at: usize, value: Bytes) {
         let chunk = self.chunks.len();
@@ -84,6 +101,7 @@ impl Pages {
     /// Makes them as good as new; all that was in them is dropped, but for the chunks that `keep` wants.
     pub(crate) fn clear(&mut self, keep: impl Fn(&Vec<u8>) -> bool) {
         self.cuts.clear();
+        (self.sum, self.summed) = (Sum::default(), 0);
         self.memory = None;
         self.chunks.retain(keep);
     }
@@ -152,6 +170,21 @@ impl Body {
         Segments(self.places())
     }
 
+    /// The checksum of its first bytes, as far as it is known, and the segments that follow these.
+    pub fn summed(&self) -> (Sum, Segments<'_>) {
+        let (sum, chunk) = self
+            .0
+            .as_ref()
+            .map_or_else(Default::default, |pages| (pages.sum, pages.summed));
+        (
+            sum,
+            Segments(Places {
+                chunk,
+                ..self.places()
+            }),
+        )
+    }
+
     /// Where the segments are, in order: [`at`](Self::at) has the bytes of each.
     pub fn places(&self) -> Places<'_> {
         let pages = self.0.as_deref();
@@ -202,6 +235,7 @@ impl Pages {
         };
         pool.put_chunks(mem::replace(held, keep) - keep, spare);
         self.cuts.clear();
+        (self.sum, self.summed) = (Sum::default(), 0);
         self.len = bytes.len();
     }
 }
@@ -310,7 +344,34 @@ impl<'a> Iterator for Segments<'a> {
 
 #[cfg(test)]
 mod tests {
+    use milena_record::{BatchHeader, Codec};
+
     use super::*;
+
+    #[test]
+    fn chunks_are_summed_up_to_the_first_value_by_reference() {
+        let mut pages = Pages::with_capacity(4);
+        pages.push_summed(b"ab".to_vec());
+        pages.push_summed(b"cd".to_vec());
+        pages.cut(1, Bytes::from_static(b"value"));
+        pages.push_summed(b"ef".to_vec());
+        pages.push(b"g".to_vec());
+        let pool = Arc::new(Pool::new(100, 4, 16));
+        let body = Body::new(Arc::new(pages), 12, &pool, 0);
+        let (sum, rest) = body.summed();
+        let header = BatchHeader::new(Codec::None, 1, 0, 0);
+        assert_eq!(
+            rest.clone().collect::<Vec<_>>(),
+            [&b"e"[..], b"value", b"f", b"g"]
+        );
+        assert_eq!(
+            header.encode_after(sum, rest),
+            header.encode(body.segments())
+        );
+        let body = body.compressed(b"123");
+        let (sum, rest) = body.summed();
+        assert_eq!(header.encode_after(sum, rest), header.encode([&b"123"[..]]));
+    }
 
     #[test]
     fn values_by_reference_come_at_their_place() {

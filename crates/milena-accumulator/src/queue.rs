@@ -67,6 +67,8 @@ pub(crate) struct Open {
     /// Bytes taken out of the budget.
     charged: usize,
     created: Instant,
+    /// It will be sent as it is: its chunks are summed when they are full.
+    summed: bool,
 }
 
 /// Memory that a record needs, beyond what its batch has already.
@@ -202,7 +204,11 @@ impl Sink for Straddle<'_> {
             let next = self.pool.use_chunk(self.stock);
             self.open.charged += next.capacity();
             let full = std::mem::replace(&mut self.open.tail, next);
-            own(&mut self.open.pages).push(full);
+            let pages = own(&mut self.open.pages);
+            match self.open.summed {
+                true => pages.push_summed(full),
+                false => pages.push(full),
+            }
             bytes = rest;
         }
     }
@@ -245,6 +251,7 @@ impl Queue {
             charged: start.tail.capacity(),
             tail: start.tail,
             pages: start.pages,
+            summed: limits.codec == Codec::None,
             callbacks: Vec::new(),
             created,
             generation: start.generation,

@@ -1,6 +1,6 @@
 //! The fixed 61 bytes at the front of a batch.
 
-use crate::{BatchError, Codec};
+use crate::{BatchError, Codec, Sum};
 
 /// The header of a batch of format 2, without its length and checksum: those come from the body it is written for.
 ///
@@ -75,6 +75,15 @@ impl BatchHeader {
     ///
     /// The body is what [`Attributes::codec`] says: compressed bytes, or the records themselves.
     pub fn encode<'s>(&self, body: impl IntoIterator<Item = &'s [u8]>) -> [u8; Self::LEN] {
+        self.encode_after(Sum::default(), body)
+    }
+
+    /// The same for a body whose first bytes are summed already; `rest` are those that follow.
+    pub fn encode_after<'s>(
+        &self,
+        sum: Sum,
+        rest: impl IntoIterator<Item = &'s [u8]>,
+    ) -> [u8; Self::LEN] {
         let mut out = [0; Self::LEN];
         out[0..8].copy_from_slice(&self.base_offset.to_be_bytes());
         out[12..16].copy_from_slice(&self.partition_leader_epoch.to_be_bytes());
@@ -88,9 +97,9 @@ impl BatchHeader {
         out[53..57].copy_from_slice(&self.base_sequence.to_be_bytes());
         out[57..61].copy_from_slice(&self.record_count.to_be_bytes());
 
-        let mut len = Self::LEN - LOG_OVERHEAD;
-        let mut crc = crc32c::crc32c(&out[Self::SUMMED_FROM..]);
-        for piece in body {
+        let mut len = Self::LEN - LOG_OVERHEAD + sum.len();
+        let mut crc = sum.behind(crc32c::crc32c(&out[Self::SUMMED_FROM..]));
+        for piece in rest {
             len += piece.len();
             crc = crc32c::crc32c_append(crc, piece);
         }

@@ -112,6 +112,7 @@ mod ratio;
 mod record;
 mod records;
 mod split;
+mod sum;
 mod varint;
 
 pub use batch::{BatchView, Batches, batches};
@@ -126,3 +127,4 @@ pub use record::{
 };
 pub use records::{HeaderIter, HeaderView, Headers, RecordIter, RecordView, Records};
 pub use split::{SplitPart, split};
+pub use sum::Sum;

@@ -152,7 +152,8 @@ impl Item {
         let out = &mut buffer.out;
         out.i32(self.partition);
         out.array_len(version, BatchHeader::LEN + self.body.len())?;
-        out.put(&self.header.encode(self.body.segments()));
+        let (sum, rest) = self.body.summed();
+        out.put(&self.header.encode_after(sum, rest));
         if self.body.len() < COPY_BELOW {
             for segment in self.body.segments() {
                 out.put(segment);
