@@ -34,13 +34,15 @@ impl Limits {
     }
 }
 
-/// What waits in a partition. Behind its lock.
+/// What waits in a partition. Behind its lock, and in this order, so that all that a record touches is next to the
+/// lock: on the first two cache lines of the partition.
 #[derive(Default)]
+#[repr(C)]
 pub(crate) struct Queue {
-    pub(crate) open: Option<Open>,
-    closed: VecDeque<Open>,
     /// Bytes of unkeyed records since this became the sticky partition of its topic.
     pub(crate) sticky: u64,
+    pub(crate) open: Option<Open>,
+    closed: VecDeque<Open>,
     /// The sender was told that a batch opened here, and has not emptied the partition since.
     told_opened: bool,
     /// The sender was told that a batch is full here, and has not taken it.
@@ -50,6 +52,7 @@ pub(crate) struct Queue {
 }
 
 /// A batch that takes records, or did. The fields that each record touches come first.
+#[repr(C)]
 pub(crate) struct Open {
     pub(crate) tail: Vec<u8>,
     pub(crate) raw: usize,
