@@ -43,14 +43,14 @@ impl<'a> Record<'a> {
     /// Sets the key. Records with the same key go to the same partition.
     #[inline]
     pub fn key(mut self, key: impl Into<Data<'a>>) -> Self {
-        self.message = self.message.key(key);
+        self.message.key = key.into().into();
         self
     }
 
     /// Sets the value. A record without one is a tombstone: compaction forgets its key.
     #[inline]
     pub fn value(mut self, value: impl Into<Data<'a>>) -> Self {
-        self.message = self.message.value(value);
+        self.message.value = value.into().into();
         self
     }
 
@@ -75,7 +75,7 @@ impl<'a> Record<'a> {
     /// Names the partition, whatever the key. It must not be negative.
     #[inline]
     pub fn partition(mut self, partition: i32) -> Self {
-        self.message = self.message.partition(partition);
+        self.message.partition = partition.max(INVALID);
         self
     }
 
@@ -84,7 +84,7 @@ impl<'a> Record<'a> {
     /// A topic with `message.timestamp.type=LogAppendTime` replaces it by the broker's time.
     #[inline]
     pub fn timestamp(mut self, millis: i64) -> Self {
-        self.message = self.message.timestamp(millis);
+        self.message.timestamp = millis.max(INVALID.into());
         self
     }
 
