@@ -15,6 +15,7 @@ impl Clock for SystemClock {
 
     /// Linux keeps a time that is a few milliseconds old at most and costs a quarter of a precise one.
     #[cfg(target_os = "linux")]
+    #[inline]
     fn wall_ms(&self) -> i64 {
         let time = rustix::time::clock_gettime(rustix::time::ClockId::RealtimeCoarse);
         time.tv_sec * 1000 + time.tv_nsec / 1_000_000
