@@ -234,7 +234,7 @@ pub const MAX_RECORD_OVERHEAD: usize = 21;
 ///
 /// The whole record has to be shorter than 2^31 bytes, and `offset_delta` not negative; whoever admits records sees
 /// to that, by [`size_upper_bound`].
-#[inline]
+#[inline(always)]
 pub fn encode_record(
     out: &mut impl Sink,
     offset_delta: i32,
