@@ -248,7 +248,7 @@ impl fmt::Debug for Body {
 
 impl Drop for Body {
     /// The last one gives its memory back, and the pages with it. Of two that are dropped at the same moment each may
-    /// take the other for a later one: then the [pages](Pages) see to the memory.
+    /// take the other for a later one: then the pages see to the memory.
     fn drop(&mut self) {
         let Some(mut pages) = self.0.take() else {
             return;
