@@ -49,8 +49,7 @@ pub fn run(
     brokers.create(topic, load.partitions)?;
     let paced = load.rate > 0;
     let warmup = match (contestant.warms_up, paced) {
-        (true, false) => 4 * load.records,
-        (true, true) => 4 * load.records,
+        (true, _) => load.warmup,
         (false, false) => load.records / 2,
         (false, true) => 2000,
     };

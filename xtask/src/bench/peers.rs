@@ -15,14 +15,17 @@ use super::table::ROWS;
 use super::{cold, layers};
 use crate::run::target;
 
+/// The share of records that `--quick` sends where it sends flat out.
+const QUICK: f64 = 0.4;
+
 struct Options {
     quick: bool,
     rows: Vec<String>,
     only: Option<Vec<String>>,
     rounds: usize,
     out: PathBuf,
-    /// Numbers of records are multiplied by this.
-    scale: f64,
+    /// Numbers of records are multiplied by this, unless they are paced.
+    scale: Option<f64>,
     command: String,
 }
 
@@ -34,7 +37,7 @@ pub fn main(mut arguments: Parser) -> Result<()> {
         only: None,
         rounds: 0,
         out: target().join("bench/peers"),
-        scale: 1.0,
+        scale: None,
         command: "cargo xtask bench peers".to_owned(),
     };
     for word in std::env::args().skip(3) {
@@ -50,7 +53,7 @@ pub fn main(mut arguments: Parser) -> Result<()> {
                 options.only = Some(names.split(',').map(str::to_owned).collect());
             }
             Arg::Long("rounds") => options.rounds = arguments.value()?.parse()?,
-            Arg::Long("scale") => options.scale = arguments.value()?.parse()?,
+            Arg::Long("scale") => options.scale = Some(arguments.value()?.parse()?),
             Arg::Long("out") => options.out = std::path::absolute(arguments.value()?)?,
             Arg::Long("list") => {
                 for row in ROWS {
@@ -138,7 +141,14 @@ struct Entry<'a> {
 
 fn measure_row(row: &Row, contestants: &[Contestant], options: &Options) -> Result<Vec<Cell>> {
     let mut load = row.load;
-    load.records = (load.records as f64 * options.scale) as u64;
+    // Fewer records to measure need no less to warm up.
+    load.warmup = 4 * load.records;
+    if load.rate == 0 {
+        let scale = options
+            .scale
+            .unwrap_or(if options.quick { QUICK } else { 1.0 });
+        load.records = (load.records as f64 * scale) as u64;
+    }
     println!("\n{}: {}", row.name, row.about);
     let mut entries = entries(row, contestants);
     let mut brokers = Brokers::start(&load)?;

@@ -29,6 +29,8 @@ pub struct Load {
     pub rate: u64,
     /// N: phases are N and 3 N records; paced, N records.
     pub records: u64,
+    /// What a program that is compiled while it runs sends first.
+    pub warmup: u64,
     /// Whether every record's acknowledgement is awaited.
     pub each: bool,
     /// Brokers.
