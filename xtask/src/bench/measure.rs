@@ -50,7 +50,7 @@ pub fn run(
     let paced = load.rate > 0;
     let warmup = match (contestant.warms_up, paced) {
         (true, _) => load.warmup,
-        (false, false) => load.records / 2,
+        (false, false) => load.fill.max(load.records / 2),
         (false, true) => 2000,
     };
     let mut samples = Vec::new();

@@ -142,6 +142,8 @@ struct Entry<'a> {
 fn measure_row(row: &Row, contestants: &[Contestant], options: &Options) -> Result<Vec<Cell>> {
     let mut load = row.load;
     // Fewer records to measure need no less to warm up.
+    load.fill = (load.buffer / load.size) as u64;
+    load.fill = load.fill.min(2 * load.records);
     load.warmup = 4 * load.records;
     if load.rate == 0 {
         let scale = options

@@ -29,7 +29,9 @@ pub struct Load {
     pub rate: u64,
     /// N: phases are N and 3 N records; paced, N records.
     pub records: u64,
-    /// What a program that is compiled while it runs sends first.
+    /// What a client sends first, so that its memory is there: about one `buffer.memory`.
+    pub fill: u64,
+    /// What a client sends first that is compiled while it runs.
     pub warmup: u64,
     /// Whether every record's acknowledgement is awaited.
     pub each: bool,
