@@ -1,8 +1,7 @@
 //! The same while leaders move and brokers are restarted or killed.
 //!
 //! A run counts only if something happened between its first and its last acknowledgement: batches were retried,
-//! five batches of a partition were in flight at a time, and where leaders moved, NOT_LEADER was answered. One that
-//! does not count is made anew.
+//! five batches of a partition were in flight at a time, and where leaders moved, NOT_LEADER was answered.
 
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,7 +9,7 @@ use std::task::Poll;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use milena::{Compression, Delivery, Producer, Snapshot};
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
@@ -38,9 +37,6 @@ const BURST: usize = 1_500;
 
 /// Between two bursts a record is sent this often, so that something is under way whenever a leader goes.
 const TICK: Duration = Duration::from_millis(25);
-
-/// How often a run is made that does not count.
-const RUNS: usize = 3;
 
 /// What is done to the cluster.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -137,24 +133,6 @@ fn cell(
     trouble: Trouble,
     full: bool,
 ) -> Result<String> {
-    let mut reasons = Vec::new();
-    for _ in 0..RUNS {
-        let said = run_once(cluster, helper, trouble, full)?;
-        match said.into_iter().collect::<Result<Vec<_>, Void>>() {
-            Ok(said) => return Ok([said, reasons].concat().join("; ")),
-            Err(Void(reason)) => reasons.push(format!("a run did not count: {reason}")),
-        }
-    }
-    bail!("{}", reasons.join("; "))
-}
-
-/// One run, and for each stream what it came to.
-fn run_once(
-    cluster: &mut Cluster,
-    helper: &mut Helper,
-    trouble: Trouble,
-    full: bool,
-) -> Result<Vec<Result<String, Void>>> {
     let replicas = cluster.ids().len().min(3) as i32;
     let in_sync = format!("min.insync.replicas={}", replicas.min(2));
     let most = if full { 80_000 } else { 12_000 };
@@ -211,7 +189,7 @@ fn run_once(
                 .with_context(|| format!("{name} differs"))?,
         );
     }
-    Ok(said)
+    Ok(said.join("; "))
 }
 
 /// Awaits all of them at the same time.
@@ -236,17 +214,14 @@ async fn together(
     sending.into_iter().filter_map(|(_, run)| run).collect()
 }
 
-/// Why a run does not count.
-struct Void(String);
-
-/// Compares what a stream wrote with what Java reads, and sees whether the run counts.
+/// Compares what a stream wrote with what Java reads, and sees that the run counts.
 fn check(
     cluster: &Cluster,
     helper: &mut Helper,
     stream: Stream,
     run: Run,
     trouble: Trouble,
-) -> Result<Result<String, Void>> {
+) -> Result<String> {
     let load = Load {
         lengths: stream.load.lengths[..run.places.len()].to_vec(),
         ..stream.load
@@ -270,24 +245,23 @@ fn check(
     };
     let refused = count(&run.last) - count(&run.first);
     let retries = last.retries - first.retries;
+    ensure!(retries > 0, "nothing was retried: the run does not count");
+    ensure!(
+        last.max_in_flight_of_a_partition == 5,
+        "{} in flight: the run does not count",
+        last.max_in_flight_of_a_partition
+    );
+    ensure!(
+        trouble != Trouble::Move || refused > 0,
+        "no NOT_LEADER was answered: the run does not count"
+    );
     helper.delete(&stream.topic)?;
-    let in_flight = last.max_in_flight_of_a_partition;
-    let void = |reason: String| Ok(Err(Void(format!("{}: {reason}", stream.name))));
-    if retries == 0 {
-        return void("nothing was retried".to_owned());
-    }
-    if in_flight != 5 {
-        return void(format!("{in_flight} in flight"));
-    }
-    if trouble == Trouble::Move && refused == 0 {
-        return void("no NOT_LEADER was answered".to_owned());
-    }
-    Ok(Ok(format!(
+    Ok(format!(
         "{}: {read} records over {:.0} s, {retries} retries, {refused} NOT_LEADER, {} lost with their connection, 5 in flight",
         stream.name,
         run.took.as_secs_f64(),
         last.lost - first.lost,
-    )))
+    ))
 }
 
 /// What sending gave.
