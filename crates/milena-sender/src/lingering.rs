@@ -9,12 +9,15 @@ use milena_accumulator::Slot;
 ///
 /// Batches open in the order of time and linger equally long, so that what comes is nearly always due last, and what
 /// goes is the first. A partition that goes earlier, because its batch is full, leaves its entry behind as empty, until
-/// all before it are gone as well; the first entry is never empty.
+/// all before it are gone as well, or most entries are empty; the first entry never is.
 #[derive(Debug, Default)]
 pub(crate) struct Lingering {
     entries: VecDeque<Entry>,
     len: usize,
 }
+
+/// So many empty entries are always let be.
+const LET_BE: usize = 64;
 
 #[derive(Clone, Copy, Debug)]
 struct Entry {
@@ -69,6 +72,9 @@ impl Lingering {
         while self.entries.front().is_some_and(|entry| entry.empty) {
             self.entries.pop_front();
         }
+        if self.entries.len() > 2 * self.len + LET_BE {
+            self.entries.retain(|entry| !entry.empty);
+        }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -112,6 +118,25 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+
+    #[test]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "any instant will do to count from"
+    )]
+    fn one_that_lingers_long_keeps_no_others_that_went() {
+        let start = Instant::now();
+        let mut lingering = Lingering::default();
+        lingering.insert(start, Slot(0));
+        for millis in 1..10_000 {
+            let until = start + Duration::from_millis(millis);
+            lingering.insert(until, Slot(1));
+            lingering.remove(until, Slot(1));
+            assert!(lingering.entries.len() <= 2 + LET_BE);
+        }
+        assert_eq!(lingering.first(), Some((start, Slot(0))));
+        assert_eq!(lingering.slots().count(), 1);
+    }
 
     #[test]
     #[expect(
