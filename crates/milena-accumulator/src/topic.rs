@@ -47,7 +47,8 @@ pub(crate) struct Block {
 pub(crate) struct Partition {
     queue: Mutex<Queue>,
     pub(crate) slot: Slot,
-    /// The node that leads it, -1 if nobody is known to. The same as in its block.
+    /// The node that leads it, -1 if nobody is known to. The same as in its block: there the sticky choice goes through
+    /// all of them, here it is read with the queue.
     leader: AtomicI32,
 }
 
