@@ -48,6 +48,11 @@ struct Cut {
     value: Bytes,
 }
 
+/// The pages of a batch that is open, to be written to.
+pub(crate) fn own(pages: &mut Arc<Pages>) -> &mut Pages {
+    Arc::get_mut(pages).expect("they are shared only once the batch is closed")
+}
+
 impl Pages {
     /// Empty ones, with room for so many chunks.
     pub(crate) fn with_capacity(chunks: usize) -> Self {
@@ -120,14 +125,12 @@ impl Pages {
 impl Body {
     /// Closes the pages of a batch: `len` bytes, for which `charged` were taken out of the pool's budget.
     pub(crate) fn new(mut pages: Arc<Pages>, len: usize, pool: &Arc<Pool>, charged: usize) -> Self {
-        if let Some(own) = Arc::get_mut(&mut pages) {
-            own.len = len;
-            let pool = Arc::clone(pool);
-            own.memory = Some(Memory {
-                pool,
-                bytes: charged,
-            });
-        }
+        let own = own(&mut pages);
+        own.len = len;
+        own.memory = Some(Memory {
+            pool: Arc::clone(pool),
+            bytes: charged,
+        });
         Self(Some(pages))
     }
 

@@ -11,7 +11,7 @@ use milena_record::{
 
 use crate::batch::{Batch, Rest};
 use crate::bin::Bin;
-use crate::body::{Body, Pages};
+use crate::body::{Body, Pages, own};
 use crate::outcome::{CallbackEntry, Outcome};
 use crate::pool::{Pool, Stock};
 use crate::record::Prepared;
@@ -183,10 +183,6 @@ impl Open {
         own(&mut sink.open.pages).cut(at, value.clone());
         encode_record_tail(&mut sink, &record.record);
     }
-}
-
-pub(crate) fn own(pages: &mut Arc<Pages>) -> &mut Pages {
-    Arc::get_mut(pages).expect("they are shared only once the batch is closed")
 }
 
 /// Writes over the end of one chunk into the next.
