@@ -38,21 +38,18 @@ pub struct How<'a> {
     pub best: bool,
 }
 
-/// Runs a program once. A run whose records are not all acknowledged and found at the broker is an error.
+/// Runs a program once, after it has sent `warmup` records. A run whose records are not all acknowledged and found at
+/// the broker is an error.
 pub fn run(
     contestant: &Contestant,
     load: &Load,
     how: How<'_>,
     brokers: &mut Brokers,
     topic: &str,
+    warmup: u64,
 ) -> Result<Outcome> {
     brokers.create(topic, load.partitions)?;
     let paced = load.rate > 0;
-    let warmup = match (contestant.warms_up, paced) {
-        (true, _) => load.warmup,
-        (false, false) => load.fill.max(load.records / 2),
-        (false, true) => 2000,
-    };
     let mut samples = Vec::new();
     let line = start(contestant, load, how, brokers, topic, warmup, &mut samples);
     let arrived = brokers.count(topic);

@@ -140,17 +140,13 @@ struct Entry<'a> {
 }
 
 fn measure_row(row: &Row, contestants: &[Contestant], options: &Options) -> Result<Vec<Cell>> {
-    let mut load = row.load;
     // Fewer records to measure need no less to warm up.
-    load.fill = (load.buffer / load.size) as u64;
-    load.fill = load.fill.min(2 * load.records);
-    load.warmup = 4 * load.records;
-    if load.rate == 0 {
-        let scale = options
-            .scale
-            .unwrap_or(if options.quick { QUICK } else { 1.0 });
-        load.records = (load.records as f64 * scale) as u64;
-    }
+    let quick = if options.quick { QUICK } else { 1.0 };
+    let share = match row.load.rate {
+        0 => options.scale.unwrap_or(quick),
+        _ => 1.0,
+    };
+    let load = row.load.scaled(share);
     println!("\n{}: {}", row.name, row.about);
     let mut entries = entries(row, contestants);
     let mut brokers = Brokers::start(&load)?;
@@ -171,7 +167,15 @@ fn measure_row(row: &Row, contestants: &[Contestant], options: &Options) -> Resu
                 continue;
             }
             let topic = format!("{}-{round}-{index}", row.name);
-            match measure(entry.contestant, &load, entry.how, &mut brokers, &topic) {
+            let warmup = row.load.warmup(entry.contestant.warms_up);
+            match measure(
+                entry.contestant,
+                &load,
+                entry.how,
+                &mut brokers,
+                &topic,
+                warmup,
+            ) {
                 Ok(outcome) => {
                     let cpu = outcome.metric(Metric::Cpu).unwrap_or(0.0);
                     println!("  {round} {:<24} {cpu:>9.1} ns", entry.cell.label);

@@ -29,10 +29,6 @@ pub struct Load {
     pub rate: u64,
     /// N: phases are N and 3 N records; paced, N records.
     pub records: u64,
-    /// What a client sends first, so that its memory is there: about one `buffer.memory`.
-    pub fill: u64,
-    /// What a client sends first that is compiled while it runs.
-    pub warmup: u64,
     /// Whether every record's acknowledgement is awaited.
     pub each: bool,
     /// Brokers.
@@ -45,6 +41,24 @@ pub struct Load {
     pub kafka: bool,
     /// Allocations are counted.
     pub allocations: bool,
+}
+
+impl Load {
+    /// Records that a client sends before it is measured: about what its buffer holds, so that its memory is there;
+    /// more, if it is compiled while it runs.
+    pub fn warmup(&self, warms_up: bool) -> u64 {
+        match (warms_up, self.rate > 0) {
+            (true, _) => 4 * self.records,
+            (false, true) => 2000,
+            (false, false) => (self.buffer as u64 / self.size as u64).min(2 * self.records),
+        }
+    }
+
+    /// The same, of which only a share is measured.
+    pub fn scaled(self, share: f64) -> Self {
+        let records = (self.records as f64 * share) as u64;
+        Self { records, ..self }
+    }
 }
 
 /// One way of milena's to send, and what it has to reach in this row.

@@ -22,8 +22,6 @@ const BASE: Load = Load {
     buffer: 64 << 20,
     rate: 0,
     records: 300_000,
-    fill: 0,
-    warmup: 0,
     each: false,
     brokers: 1,
     delay_ms: 0,
