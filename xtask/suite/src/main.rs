@@ -13,6 +13,7 @@ mod changing;
 mod content;
 mod disturbed;
 mod facts;
+mod forgotten;
 mod java_writes;
 mod matrix;
 mod model;
@@ -94,6 +95,7 @@ fn one(cells: &mut Cells, full: bool) -> Result<()> {
     single::run(cells, &cluster.0, &mut helper, 1);
     java_writes::run(cells, &cluster.0, &mut helper, 1);
     changing::run(cells, &cluster.0, &mut helper, 1);
+    forgotten::run(cells, &mut cluster.0);
     disturbed::run_alone(cells, &mut cluster.0, &mut helper, full);
     changing::disk(cells, &cluster.0);
     Ok(())
