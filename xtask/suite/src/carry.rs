@@ -92,6 +92,21 @@ pub(crate) enum Times {
     Retried,
 }
 
+/// Says what a record is that lies where no delivery said.
+fn unexpected(at: &str, record: &Record, load: &Load, places: &[Place]) -> String {
+    let same = places.iter().enumerate().find(|(index, _)| {
+        let sent = load.record(*index);
+        sent.key == record.key && sent.value == record.value && sent.headers == record.headers
+    });
+    match same {
+        Some((index, place)) => format!(
+            "no delivery said {at}, where record {index} lies, of which it was said that it is at {}/{}",
+            place.partition, place.offset
+        ),
+        None => format!("no delivery said {at}, where a record lies that was not sent: {record:?}"),
+    }
+}
+
 /// Lets Java's consumer read the topic: every record is there as it was sent, once, where its delivery said, and in
 /// the order of sending within its partition. Gives the number of records.
 pub(crate) fn compare(
@@ -118,8 +133,7 @@ pub(crate) fn compare(
     dump::for_each(&file, |record| {
         let at = format!("{}/{}", record.partition, record.offset);
         let index = expected.remove(&(record.partition, record.offset));
-        let index =
-            index.with_context(|| format!("no delivery said {at}, where there is {record:?}"))?;
+        let index = index.with_context(|| unexpected(&at, record, load, places))?;
         let sent = load.record(index);
         ensure!(sent.key == record.key, "the key at {at} differs");
         ensure!(sent.value == record.value, "the value at {at} differs");

@@ -1,5 +1,7 @@
 //! Records that are made from a seed and an index, so that what was sent need not be kept to be compared.
 
+use std::sync::LazyLock;
+
 use xtask::kafka::dump::Record;
 
 /// A small generator of numbers (splitmix64): the same seed gives the same run.
@@ -42,8 +44,9 @@ pub(crate) struct Shape {
     pub(crate) headers: bool,
 }
 
-/// A time in 2024; records that carry their own time count from here.
-const TIME: i64 = 1_717_000_000_000;
+/// An hour before the suite began; records that carry their own time count from here. A day or more ago would not
+/// do: a broker that starts anew forgets producers whose last batch is so old (see [`crate::forgotten`]).
+static TIME: LazyLock<i64> = LazyLock::new(|| crate::wall_ms() - 60 * 60 * 1_000);
 
 impl Shape {
     /// The record of this index, with a value of `length` bytes. Its timestamp is -1 when the producer is to set it.
@@ -53,7 +56,7 @@ impl Shape {
             partition: -1,
             offset: -1,
             timestamp: if index.is_multiple_of(3) {
-                TIME + index as i64
+                *TIME + index as i64
             } else {
                 -1
             },
