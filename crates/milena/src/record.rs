@@ -82,6 +82,10 @@ impl<'a> Record<'a> {
     /// Sets the time in milliseconds since 1970, at least 0. Default: when it is sent.
     ///
     /// A topic with `message.timestamp.type=LogAppendTime` replaces it by the broker's time.
+    ///
+    /// A broker reckons how long a producer has been idle from the time of its last batch. When it starts anew it
+    /// forgets the producers for which that is `producer.id.expiration.ms` ago or more (a day), and appends a batch
+    /// that is retried over the restart a second time. This is so for every client of Kafka.
     #[inline]
     pub fn timestamp(mut self, millis: i64) -> Self {
         self.message.timestamp = millis.max(INVALID.into());
@@ -195,7 +199,8 @@ impl<'a> Message<'a> {
         self
     }
 
-    /// Sets the time in milliseconds since 1970, at least 0. Default: when it is sent.
+    /// Sets the time in milliseconds since 1970, at least 0. Default: when it is sent. What [`Record::timestamp`]
+    /// says of old times holds here too.
     #[inline]
     pub fn timestamp(mut self, millis: i64) -> Self {
         self.timestamp = millis.max(INVALID.into());
