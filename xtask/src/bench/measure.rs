@@ -13,9 +13,6 @@ use super::contestants::Contestant;
 use super::payload;
 use super::rows::{Load, Metric};
 
-/// The longest that a run may take.
-const PATIENCE: Duration = Duration::from_secs(120);
-
 /// What a run gave: its result line, and what arrived.
 #[derive(Clone, Debug)]
 pub struct Outcome {
@@ -36,6 +33,8 @@ pub struct How<'a> {
     pub each: bool,
     /// Its own best settings instead of the common ones.
     pub best: bool,
+    /// The longest that a run may take.
+    pub patience: Duration,
 }
 
 /// Runs a program once, after it has sent `warmup` records. A run whose records are not all acknowledged and found at
@@ -146,10 +145,10 @@ fn start(
         if let Some(status) = process.try_wait()? {
             break status;
         }
-        if begun.elapsed() > PATIENCE {
+        if begun.elapsed() > how.patience {
             process.kill()?;
             process.wait()?;
-            bail!("not done after {} s", PATIENCE.as_secs());
+            bail!("not done after {} s", how.patience.as_secs());
         }
         if load.brokers > 1 {
             samples.push((Instant::now(), brokers.count(topic)?.others));

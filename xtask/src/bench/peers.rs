@@ -1,6 +1,7 @@
 //! `cargo xtask bench peers`: milena beside every client that a user would pick instead.
 
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use lexopt::{Arg, Parser, ValueExt};
@@ -17,6 +18,12 @@ use crate::run::target;
 
 /// The share of records that `--quick` sends where it sends flat out.
 const QUICK: f64 = 0.4;
+
+/// The longest that a run may take.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// The same with `--quick`: who takes longer is not the one to beat.
+const QUICK_PATIENCE: Duration = Duration::from_secs(30);
 
 struct Options {
     quick: bool,
@@ -140,7 +147,6 @@ struct Entry<'a> {
 }
 
 fn measure_row(row: &Row, contestants: &[Contestant], options: &Options) -> Result<Vec<Cell>> {
-    // Fewer records to measure need no less to warm up.
     let quick = if options.quick { QUICK } else { 1.0 };
     let share = match row.load.rate {
         0 => options.scale.unwrap_or(quick),
@@ -148,7 +154,7 @@ fn measure_row(row: &Row, contestants: &[Contestant], options: &Options) -> Resu
     };
     let load = row.load.scaled(share);
     println!("\n{}: {}", row.name, row.about);
-    let mut entries = entries(row, contestants);
+    let mut entries = entries(row, contestants, options.quick);
     let mut brokers = Brokers::start(&load)?;
     for round in 0..options.rounds {
         let best = entries
@@ -167,7 +173,12 @@ fn measure_row(row: &Row, contestants: &[Contestant], options: &Options) -> Resu
                 continue;
             }
             let topic = format!("{}-{round}-{index}", row.name);
-            let warmup = row.load.warmup(entry.contestant.warms_up);
+            let warmup = match entry.contestant.warms_up {
+                true => load.warmup_compiled(),
+                // Fewer records to measure need no less memory.
+                false => row.load.warmup(),
+            };
+            let begun = Instant::now();
             match measure(
                 entry.contestant,
                 &load,
@@ -178,7 +189,11 @@ fn measure_row(row: &Row, contestants: &[Contestant], options: &Options) -> Resu
             ) {
                 Ok(outcome) => {
                     let cpu = outcome.metric(Metric::Cpu).unwrap_or(0.0);
-                    println!("  {round} {:<24} {cpu:>9.1} ns", entry.cell.label);
+                    let took = begun.elapsed().as_secs_f64();
+                    println!(
+                        "  {round} {:<24} {cpu:>9.1} ns {took:>6.1} s",
+                        entry.cell.label
+                    );
                     entry.cell.runs.push(outcome);
                 }
                 Err(error) => {
@@ -206,7 +221,7 @@ fn must_compress(cell: &mut Cell, load: &Load) {
 }
 
 /// milena's variants first, in order; then the floor and the peers.
-fn entries<'a>(row: &'a Row, contestants: &'a [Contestant]) -> Vec<Entry<'a>> {
+fn entries<'a>(row: &'a Row, contestants: &'a [Contestant], quick: bool) -> Vec<Entry<'a>> {
     let mut entries = Vec::new();
     let mut add = |contestant: &'a Contestant, label: String, how| {
         let peer = contestant.name != "milena" && contestant.name != "floor";
@@ -227,6 +242,7 @@ fn entries<'a>(row: &'a Row, contestants: &'a [Contestant]) -> Vec<Entry<'a>> {
             api: "",
             each: row.load.each,
             best: false,
+            patience: if quick { QUICK_PATIENCE } else { PATIENCE },
         };
         match contestant.name {
             "milena" => {

@@ -44,13 +44,19 @@ pub struct Load {
 }
 
 impl Load {
-    /// Records that a client sends before it is measured: about what its buffer holds, so that its memory is there;
-    /// more, if it is compiled while it runs.
-    pub fn warmup(&self, warms_up: bool) -> u64 {
-        match (warms_up, self.rate > 0) {
-            (true, _) => 4 * self.records,
-            (false, true) => 2000,
-            (false, false) => (self.buffer as u64 / self.size as u64).min(2 * self.records),
+    /// Records that a client sends before it is measured: about what its buffer holds, so that its memory is there.
+    pub fn warmup(&self) -> u64 {
+        match self.rate {
+            0 => (self.buffer as u64 / self.size as u64).min(2 * self.records),
+            _ => 2000,
+        }
+    }
+
+    /// The same for one that is compiled while it runs: as many as are measured.
+    pub fn warmup_compiled(&self) -> u64 {
+        match self.rate {
+            0 => 4 * self.records,
+            _ => self.records,
         }
     }
 
