@@ -1,4 +1,4 @@
-//! What the accumulator is lent by its driver: the time, and a way to wake whoever sends.
+//! What the accumulator is lent by its driver: the time, who is calling, and a way to wake whoever sends.
 
 use std::time::Instant;
 
@@ -10,6 +10,12 @@ pub trait Clock {
     /// Milliseconds since 1970, the timestamp of a record that brought none. At most once a record; a coarse clock
     /// (a few nanoseconds) is precise enough, because milliseconds are all that the format holds.
     fn wall_ms(&self) -> i64;
+
+    /// A small number that tells the calling thread from others. Threads that get in each other's way are told apart
+    /// by it; those with the same number are not, and nothing worse comes of that.
+    fn thread(&self) -> usize {
+        0
+    }
 }
 
 /// How soon the sender should look.

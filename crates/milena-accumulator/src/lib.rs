@@ -97,6 +97,7 @@ mod failure;
 mod flush;
 mod gate;
 mod inbox;
+mod lanes;
 mod names;
 mod outcome;
 mod pool;

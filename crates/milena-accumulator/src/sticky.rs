@@ -1,6 +1,7 @@
 //! Where unkeyed records go next (KIP-794).
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -11,11 +12,16 @@ use crate::topic::Topic;
 /// How old the picture of the queues may be. Choices in between use the same picture.
 const PICTURE: Duration = Duration::from_millis(5);
 
+/// How often a choice is made anew at most, because of those that others have.
+const DRAWS: usize = 3;
+
 /// Chooses partitions of one topic. Its lock is a leaf.
 pub(crate) struct Chooser {
     random: u64,
     table: StickyTable,
     built: Option<Instant>,
+    /// How often a partition was chosen.
+    choices: u32,
 }
 
 impl Chooser {
@@ -24,6 +30,7 @@ impl Chooser {
             random: seed,
             table: StickyTable::new(),
             built: None,
+            choices: 0,
         }
     }
 
@@ -67,31 +74,83 @@ pub(crate) struct Rules<'a> {
     pub(crate) latencies: &'a Latencies,
 }
 
+/// A choice that was made.
+pub(crate) struct Chosen {
+    pub(crate) partition: u32,
+    /// Which one it was of the topic's.
+    pub(crate) number: u32,
+    /// Whether nothing spoke against it.
+    pub(crate) free: bool,
+}
+
 impl Topic {
-    /// The next partition for unkeyed records. `now` is asked for only if queues are looked at.
+    /// The next common partition for unkeyed records, if possible none that a lane has. `now` is asked for only if
+    /// queues are looked at.
     pub(crate) fn choose(&self, rules: &Rules<'_>, now: impl FnOnce() -> Instant) -> u32 {
+        self.choose_but(rules, now, |_| false).partition
+    }
+
+    /// A partition for unkeyed records that no lane has, and that is not the common one either.
+    pub(crate) fn choose_apart(
+        &self,
+        rules: &Rules<'_>,
+        now: impl FnOnce() -> Instant,
+    ) -> Option<Chosen> {
+        let common = |partition| partition == self.sticky.load(Ordering::Relaxed);
+        let chosen = self.choose_but(rules, now, common);
+        chosen.free.then_some(chosen)
+    }
+
+    /// Chooses again, a few times, while a lane has what was chosen or it is `taken`. All are as likely as before in
+    /// the long run: what a lane has was chosen then.
+    fn choose_but(
+        &self,
+        rules: &Rules<'_>,
+        now: impl FnOnce() -> Instant,
+        taken: impl Fn(u32) -> bool,
+    ) -> Chosen {
         let mut chooser = self.chooser.lock().unwrap_or_else(PoisonError::into_inner);
-        let chosen = if rules.adaptive {
-            let now = now();
-            let fresh = |built| now.saturating_duration_since(built) < PICTURE;
-            if !chooser.built.is_some_and(fresh) {
-                chooser.built = Some(now);
-                let late = rules.latencies.late(rules.timeout);
-                let load = |(partition, queued, leader): (i32, u32, i32)| PartitionLoad {
+        if rules.adaptive {
+            self.look(&mut chooser, rules, now());
+        }
+        chooser.choices = chooser.choices.wrapping_add(1);
+        let number = chooser.choices;
+        let mut draws = 0..DRAWS;
+        loop {
+            let partition = self.draw(&mut chooser);
+            let free = !taken(partition) && !self.lanes.is_claimed(partition, number);
+            if draws.next().is_none() || free {
+                return Chosen {
                     partition,
-                    queued,
-                    eligible: leader >= 0 && !late.contains(&leader),
+                    number,
+                    free,
                 };
-                chooser.table.rebuild(self.loads().map(load));
             }
-            let random = chooser.random();
-            chooser.table.choose(random)
-        } else {
-            None
+        }
+    }
+
+    /// Looks at the queues, if that was not done just now.
+    fn look(&self, chooser: &mut Chooser, rules: &Rules<'_>, now: Instant) {
+        let fresh = |built| now.saturating_duration_since(built) < PICTURE;
+        if chooser.built.is_some_and(fresh) {
+            return;
+        }
+        chooser.built = Some(now);
+        let late = rules.latencies.late(rules.timeout);
+        let load = |(partition, queued, leader): (i32, u32, i32)| PartitionLoad {
+            partition,
+            queued,
+            eligible: leader >= 0 && !late.contains(&leader),
         };
+        chooser.table.rebuild(self.loads().map(load));
+    }
+
+    fn draw(&self, chooser: &mut Chooser) -> u32 {
+        let random = chooser.random();
         let count = self.partition_count();
+        let chosen = chooser.table.choose(random);
         let chosen = chosen.filter(|partition| *partition < count);
-        chosen.map_or_else(|| self.uniform(&mut chooser), |chosen| chosen as u32)
+        chosen.map_or_else(|| self.uniform(chooser), |chosen| chosen as u32)
     }
 
     /// Any partition that has a leader, or any if none has.

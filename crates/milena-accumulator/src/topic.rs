@@ -2,10 +2,11 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, TryLockError};
 
 use milena_record::RatioEstimator;
 
+use crate::lanes::Lanes;
 use crate::queue::Queue;
 use crate::sticky::Chooser;
 
@@ -26,6 +27,8 @@ pub struct Topic {
     first: Block,
     /// Where unkeyed records go now. Changed only under the lock of that very partition.
     pub(crate) sticky: AtomicU32,
+    /// Where they go instead while threads get in each other's way.
+    pub(crate) lanes: Lanes,
     pub(crate) chooser: Mutex<Chooser>,
     ratios: RatioEstimator,
     available: RwLock<Arc<[i32]>>,
@@ -56,6 +59,16 @@ impl Partition {
     #[inline]
     pub(crate) fn lock(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The lock if nobody has it.
+    #[inline]
+    pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, Queue>> {
+        match self.queue.try_lock() {
+            Ok(queue) => Some(queue),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
     }
 
     /// The node that leads it, -1 if nobody is known to.
@@ -93,6 +106,7 @@ impl Topic {
             count: AtomicU32::new(0),
             first: Block::new(0, slots),
             sticky: AtomicU32::new(0),
+            lanes: Lanes::default(),
             chooser: Mutex::new(Chooser::new(seed)),
             ratios: RatioEstimator::new(),
             available: RwLock::new(Arc::new([])),
@@ -144,6 +158,11 @@ impl Topic {
     /// How well its batches compress. Whoever seals them reports here.
     pub fn ratios(&self) -> &RatioEstimator {
         &self.ratios
+    }
+
+    /// Whether a sticky choice is the common one.
+    pub(crate) fn is_common(&self, sticky: &AtomicU32) -> bool {
+        std::ptr::eq(sticky, &self.sticky)
     }
 
     /// The slot of a partition; `None` if it has no such partition.
@@ -220,6 +239,12 @@ impl Topic {
         let count = leaders.len() as u32;
         let before = self.count.swap(count, Ordering::AcqRel);
         self.settle(before == 0);
+        for (lane, partition) in self.lanes.beyond(count) {
+            let _queue = self.find(partition).map(Partition::lock);
+            if lane.load(Ordering::Relaxed) == partition {
+                Lanes::leave(lane);
+            }
+        }
     }
 
     /// Chooses a sticky partition for a topic that is new, or for one that lost the partition that was.

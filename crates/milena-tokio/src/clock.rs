@@ -1,5 +1,6 @@
 //! The two clocks of a producer: a precise one for batches, a coarse one for the timestamps of records.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use milena_accumulator::Clock;
@@ -7,6 +8,13 @@ use milena_accumulator::Clock;
 /// The system's clocks.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
+
+/// How many threads have a number.
+static THREADS: AtomicUsize = AtomicUsize::new(0);
+
+thread_local! {
+    static THREAD: usize = THREADS.fetch_add(1, Ordering::Relaxed);
+}
 
 impl Clock for SystemClock {
     fn now(&self) -> Instant {
@@ -19,6 +27,12 @@ impl Clock for SystemClock {
     fn wall_ms(&self) -> i64 {
         let time = rustix::time::clock_gettime(rustix::time::ClockId::RealtimeCoarse);
         time.tv_sec * 1000 + time.tv_nsec / 1_000_000
+    }
+
+    /// Threads are counted as they ask.
+    #[inline]
+    fn thread(&self) -> usize {
+        THREAD.try_with(|number| *number).unwrap_or(0)
     }
 
     #[cfg(not(target_os = "linux"))]

@@ -7,7 +7,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use milena_record::{BatchHeader, MAX_RECORD_OVERHEAD, record_size_from};
 
-use super::short::{hand_out, may_stay};
+use super::short::hand_out;
 use super::{Place, Placed, Refused};
 use crate::accumulator::Accumulator;
 use crate::body::own;
@@ -49,7 +49,7 @@ pub(super) enum Memory {
 /// What the short way lacked.
 pub(super) struct Foreseen {
     need: Need,
-    place: Place,
+    partition: u32,
     fresh: bool,
 }
 
@@ -62,7 +62,7 @@ impl Accumulator {
         clock: &C,
         topic: &Topic,
         mut queue: MutexGuard<'_, Queue>,
-        place: Place,
+        place: Place<'_>,
         input: Input<'_>,
         want: Want<'_>,
     ) -> Result<Placed, Refused> {
@@ -94,7 +94,7 @@ impl Accumulator {
     pub(super) fn lengthen<'q>(
         &self,
         queue: &'q mut Queue,
-        place: Place,
+        place: Place<'_>,
         record: Prepared<'_>,
     ) -> Result<&'q mut Open, Memory> {
         let record = &record;
@@ -104,12 +104,16 @@ impl Accumulator {
         let (need, fresh) = match open.filter(fits) {
             Some(_) => (self.need(queue, record), false),
             // The next batch will be elsewhere, and something may be open there.
-            None if place.sticky && self.is_done_here(queue) => return Err(Memory::Unknown),
+            None if place.is_sticky() && self.is_done_here(queue) => return Err(Memory::Unknown),
             None => (self.need_fresh(record), true),
         };
         let lacks_chunk = !fresh && need.chunks == 1 && need.loose == 0;
         let Some(mut stock) = lacks_chunk.then(|| self.pool.take_free()).flatten() else {
-            return Err(Memory::Foreseen(Foreseen { need, place, fresh }));
+            return Err(Memory::Foreseen(Foreseen {
+                need,
+                partition: place.index,
+                fresh,
+            }));
         };
         let open = self.write_record(queue, place, &mut stock, record);
         open.ok_or(Memory::Unknown)
@@ -135,9 +139,13 @@ impl Accumulator {
                 supplies.granted = true;
                 supplies.stock = room.into_stock();
             }
-            Memory::Foreseen(Foreseen { need, place, fresh }) => {
+            Memory::Foreseen(Foreseen {
+                need,
+                partition,
+                fresh,
+            }) => {
                 if self.restock(&mut supplies, &need, fresh) && fresh {
-                    self.prepare_batch(clock, topic, place, &mut supplies, &need);
+                    self.prepare_batch(clock, topic, partition, &mut supplies, &need);
                 }
             }
             Memory::Unknown => {}
@@ -157,27 +165,30 @@ impl Accumulator {
         supplies: &mut Supplies,
     ) -> Result<Placed, Refused> {
         loop {
-            let place = self.place(topic, target, record)?;
+            let place = self.place(clock, topic, target, record)?;
             let Some(partition) = topic.find(place.index) else {
                 return Err(no_such_partition(topic, place));
             };
             let mut queue = partition.lock();
             let generation = self.gate.check().map_err(Refused::Closed)?;
-            if !may_stay(topic, place) {
+            if !place.holds() {
                 continue;
             }
             self.close_if_unfit(&mut queue, generation, record);
-            if place.sticky && queue.open.is_none() && self.move_on(topic, &mut queue, clock) {
+            if place.is_sticky()
+                && queue.open.is_none()
+                && self.move_on(topic, place, &mut queue, clock)
+            {
                 self.release(topic, place, queue, None);
                 continue;
             }
             let need = self.need(&queue, record);
-            if supplies.cover(&need, &queue, place, self.pool.chunk_size()) {
+            if supplies.cover(&need, &queue, place.index, self.pool.chunk_size()) {
                 if queue.open.is_none() {
                     let timestamp = record.record.timestamp;
                     self.open(topic, &mut queue, supplies, &need, generation, timestamp);
                     topic.set_depth(place.index, queue.depth());
-                    if place.sticky {
+                    if place.is_sticky() {
                         queue.sticky += BatchHeader::LEN as u64;
                     }
                 }
@@ -217,7 +228,7 @@ impl Accumulator {
             }
             self.pool.ready(&mut supplies.stock, need.chunks);
             if fresh {
-                self.prepare_batch(clock, topic, place, supplies, &need);
+                self.prepare_batch(clock, topic, place.index, supplies, &need);
             }
         }
     }
@@ -226,7 +237,7 @@ impl Accumulator {
     fn release(
         &self,
         topic: &Topic,
-        place: Place,
+        place: Place<'_>,
         mut queue: MutexGuard<'_, Queue>,
         urgency: Option<Urgency>,
     ) {
@@ -300,7 +311,7 @@ impl Accumulator {
     fn write_record<'q>(
         &self,
         queue: &'q mut Queue,
-        place: Place,
+        place: Place<'_>,
         stock: &mut Stock,
         record: &Prepared<'_>,
     ) -> Option<&'q mut Open> {
@@ -332,7 +343,7 @@ impl Accumulator {
         &self,
         clock: &C,
         topic: &Topic,
-        place: Place,
+        partition: u32,
         supplies: &mut Supplies,
         need: &Need,
     ) {
@@ -344,17 +355,16 @@ impl Accumulator {
         if need.exact && !supplies.has_exact(need) {
             supplies.exact = Some(Vec::with_capacity(need.loose));
         }
-        if !supplies.has_outcome(place) {
-            let partition = place.index as i32;
+        if !supplies.has_outcome(partition) {
             let name = topic.shared_name();
-            supplies.outcome = Some(Outcome::new(name, partition, &self.flushes, last));
+            supplies.outcome = Some(Outcome::new(name, partition as i32, &self.flushes, last));
         }
         supplies.created = Some(clock.now());
     }
 
     /// The batch that would have needed memory does not wait for it half full. If others wait for memory already,
     /// everything is on its way out anyway, and one of them may bring the chunk that this batch needs.
-    fn close_for_lack(&self, topic: &Topic, place: Place, record: &Prepared<'_>) {
+    fn close_for_lack(&self, topic: &Topic, place: Place<'_>, record: &Prepared<'_>) {
         if self.pool.is_waited_for() {
             return;
         }
@@ -394,23 +404,23 @@ impl Supplies {
             .is_some_and(|exact| exact.capacity() == need.loose)
     }
 
-    fn has_outcome(&self, place: Place) -> bool {
+    fn has_outcome(&self, partition: u32) -> bool {
         self.outcome
             .as_ref()
-            .is_some_and(|outcome| outcome.partition() == place.index as i32)
+            .is_some_and(|outcome| outcome.partition() == partition as i32)
     }
 
     /// Whether all is here that the record needs, so that nothing is allocated under the lock.
-    fn cover(&self, need: &Need, queue: &Queue, place: Place, chunk: usize) -> bool {
+    fn cover(&self, need: &Need, queue: &Queue, partition: u32, chunk: usize) -> bool {
         let memory = self.stock.bytes >= need.bytes(chunk) && self.stock.chunks() >= need.chunks;
         let exact = !need.exact || self.has_exact(need);
-        let fresh = || self.has_outcome(place) && self.stock.pages.is_some();
+        let fresh = || self.has_outcome(partition) && self.stock.pages.is_some();
         memory && exact && (queue.open.is_some() || fresh())
     }
 }
 
 #[cold]
-fn no_such_partition(topic: &Topic, place: Place) -> Refused {
+fn no_such_partition(topic: &Topic, place: Place<'_>) -> Refused {
     Refused::NoSuchPartition {
         partition: place.index as i32,
         count: topic.partition_count(),

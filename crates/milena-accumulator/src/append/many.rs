@@ -1,7 +1,6 @@
 //! Many records in one call.
 
 use super::long::{Input, Memory};
-use super::short::may_stay;
 use super::{Place, Refused};
 use crate::accumulator::Accumulator;
 use crate::clock::Clock;
@@ -81,16 +80,17 @@ impl Accumulator {
         let mut done = 0;
         let mut record = Prepared::EMPTY;
         let mut place = self
-            .prepare(&mut record, topic, first, wall_ms)
+            .prepare(clock, &mut record, topic, first, wall_ms)
             .map_err(|refused| (done, refused))?;
         loop {
             let Some(partition) = topic.find(place.index) else {
                 return Ok((done, Memory::Unknown));
             };
-            let mut queue = partition.lock();
+            let (now, mut queue) = self.lock(clock, topic, place, partition);
+            place = now;
             let mut urgency = None;
             let end = loop {
-                if !may_stay(topic, place) {
+                if !place.holds() {
                     break End::Stop(Memory::Unknown);
                 }
                 let open = match record.shared {
@@ -114,7 +114,7 @@ impl Accumulator {
                 let Some(following) = records.get(done) else {
                     break End::Stop(Memory::Unknown);
                 };
-                match self.prepare(&mut record, topic, following, wall_ms) {
+                match self.prepare(clock, &mut record, topic, following, wall_ms) {
                     Ok(next) if next == place => {}
                     Ok(next) => break End::Elsewhere(next),
                     Err(refused) => break End::Refused(refused),
@@ -131,25 +131,26 @@ impl Accumulator {
     }
 
     #[inline(always)]
-    fn prepare<'r, R: AsRecord>(
+    fn prepare<'r, 't, C: Clock, R: AsRecord>(
         &self,
+        clock: &C,
         prepared: &mut Prepared<'r>,
-        topic: &Topic,
+        topic: &'t Topic,
         record: &'r R,
         wall_ms: i64,
-    ) -> Result<Place, Refused> {
+    ) -> Result<Place<'t>, Refused> {
         let target = record.target();
         let record = record.record();
         let timestamp = record.timestamp.unwrap_or(wall_ms);
         prepared.fill(&record, timestamp, self.compressed);
         self.check_size(prepared)?;
-        self.place(topic, target, prepared)
+        self.place(clock, topic, target, prepared)
     }
 }
 
 /// Why records to one partition end.
-enum End {
-    Elsewhere(Place),
+enum End<'t> {
+    Elsewhere(Place<'t>),
     Stop(Memory),
     Refused(Refused),
 }

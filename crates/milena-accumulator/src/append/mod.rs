@@ -2,6 +2,7 @@
 
 mod long;
 mod many;
+mod place;
 mod short;
 
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use std::sync::Arc;
 use crate::delivery::Delivery;
 use crate::gate::CloseReason;
 use crate::outcome::Outcome;
+use place::Place;
 
 /// A record that is in a batch now.
 #[derive(Debug)]
@@ -56,11 +58,4 @@ struct Placed {
     index: u32,
     partition: u32,
     outcome: Option<Arc<Outcome>>,
-}
-
-/// Where a record goes: the partition, and whether that was the sticky choice.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Place {
-    index: u32,
-    sticky: bool,
 }

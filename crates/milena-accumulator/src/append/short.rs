@@ -4,10 +4,9 @@
 //! but its bytes; what is rare is in functions of its own.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use milena_partitioner::{partition_for_key, should_switch};
+use milena_partitioner::should_switch;
 use milena_record::MAX_RECORD_OVERHEAD;
 
 use super::long::{Input, Memory};
@@ -84,10 +83,10 @@ impl Accumulator {
         prepared.fill(record, timestamp, self.compressed);
         self.check_size(&prepared)?;
         if prepared.shared.is_none() {
-            let place = self.place(topic, target, &prepared)?;
+            let place = self.place(clock, topic, target, &prepared)?;
             if let Some(partition) = topic.find(place.index) {
-                let mut queue = partition.lock();
-                if may_stay(topic, place) {
+                let (place, mut queue) = self.lock(clock, topic, place, partition);
+                if place.holds() {
                     if let Some(open) = self.write(&mut queue, place, &prepared) {
                         let full = open.is_full();
                         let (index, outcome) = hand_out(open, &prepared, want);
@@ -119,43 +118,12 @@ impl Accumulator {
         Ok(())
     }
 
-    #[inline(always)]
-    pub(super) fn place(
-        &self,
-        topic: &Topic,
-        target: Target,
-        record: &Prepared<'_>,
-    ) -> Result<Place, Refused> {
-        let index = match (target, record.record.key) {
-            (Target::Partition(partition), _) => {
-                let count = topic.partition_count();
-                if partition < 0 || partition >= count {
-                    return Err(Refused::NoSuchPartition { partition, count });
-                }
-                partition as u32
-            }
-            (Target::Any, Some(key)) if !self.config.ignore_keys => {
-                partition_for_key(key, topic.partition_count()) as u32
-            }
-            _ => {
-                return Ok(Place {
-                    index: topic.sticky.load(Ordering::Relaxed),
-                    sticky: true,
-                });
-            }
-        };
-        Ok(Place {
-            index,
-            sticky: false,
-        })
-    }
-
     /// The short way: the open batch takes the record, and its last chunk has space for it.
     #[inline(always)]
     pub(super) fn write<'q>(
         &self,
         queue: &'q mut Queue,
-        place: Place,
+        place: Place<'_>,
         record: &Prepared<'_>,
     ) -> Option<&'q mut Open> {
         let Queue { open, sticky, .. } = queue;
@@ -176,12 +144,12 @@ impl Accumulator {
         &self,
         open: &mut Open,
         sticky: &mut u64,
-        place: Place,
+        place: Place<'_>,
         size: usize,
         record: &Prepared<'_>,
     ) {
         open.count(size, record.record.timestamp);
-        if place.sticky {
+        if place.is_sticky() {
             *sticky += match self.compressed {
                 false => size as u64,
                 true => open.share(size, self.limits.codec) as u64,
@@ -195,13 +163,13 @@ impl Accumulator {
     pub(super) fn after<C: Clock>(
         &self,
         topic: &Topic,
-        place: Place,
+        place: Place<'_>,
         queue: &mut Queue,
         full: bool,
         clock: &C,
     ) -> Option<Urgency> {
         let batch = self.limits.batch as u64;
-        if full || (place.sticky && should_switch(queue.sticky, batch, true)) {
+        if full || (place.is_sticky() && should_switch(queue.sticky, batch, true)) {
             return self.change(topic, place, queue, full, clock);
         }
         None
@@ -212,7 +180,7 @@ impl Accumulator {
     fn change<C: Clock>(
         &self,
         topic: &Topic,
-        place: Place,
+        place: Place<'_>,
         queue: &mut Queue,
         full: bool,
         clock: &C,
@@ -220,34 +188,21 @@ impl Accumulator {
         if full {
             queue.close();
         }
-        if place.sticky {
-            self.move_on(topic, queue, clock);
+        if place.is_sticky() {
+            self.move_on(topic, place, queue, clock);
         }
         self.report(topic, place, queue)
-    }
-
-    /// Chooses the next sticky partition, if enough bytes went to this one. Returns whether it did.
-    #[cold]
-    pub(super) fn move_on<C: Clock>(&self, topic: &Topic, queue: &mut Queue, clock: &C) -> bool {
-        let batch = self.limits.batch as u64;
-        if !should_switch(queue.sticky, batch, queue.open.is_some()) {
-            return false;
-        }
-        queue.sticky = 0;
-        let next = topic.choose(&self.rules(), || clock.now());
-        topic.sticky.store(next, Ordering::Relaxed);
-        true
-    }
-
-    /// Whether the sticky choice leaves this partition once its open batch is closed.
-    pub(super) fn is_done_here(&self, queue: &Queue) -> bool {
-        should_switch(queue.sticky, self.limits.batch as u64, false)
     }
 
     /// Tells the sender's inbox what is new in a partition. Under its lock, so that the sender never reads it before
     /// it is true, nor after it took what it is about. Returns whether somebody is to be woken, as [`after`](Self::after).
     #[cold]
-    pub(super) fn report(&self, topic: &Topic, place: Place, queue: &mut Queue) -> Option<Urgency> {
+    pub(super) fn report(
+        &self,
+        topic: &Topic,
+        place: Place<'_>,
+        queue: &mut Queue,
+    ) -> Option<Urgency> {
         let partition = topic.find(place.index)?;
         let (what, urgency) = match queue.change()? {
             Change::Opened(at) if self.pressed() => (What::Opened { at }, Urgency::Now),
@@ -268,18 +223,11 @@ impl Accumulator {
     }
 
     #[inline(always)]
-    pub(super) fn wake_for(&self, topic: &Topic, place: Place, urgency: Option<Urgency>) {
+    pub(super) fn wake_for(&self, topic: &Topic, place: Place<'_>, urgency: Option<Urgency>) {
         if let Some(urgency) = urgency {
             self.wake_leader(topic, place.index, urgency);
         }
     }
-}
-
-/// Under the lock of a partition that was the sticky one before: is it still? Only who holds this lock can change
-/// that.
-#[inline(always)]
-pub(super) fn may_stay(topic: &Topic, place: Place) -> bool {
-    !place.sticky || topic.sticky.load(Ordering::Relaxed) == place.index
 }
 
 /// Hands the record's callback to its batch, or its batch's outcome to the caller; with the record's index there.

@@ -4,6 +4,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -12,6 +13,12 @@ use milena_accumulator::{
     Verdict, Want,
 };
 use milena_record::{BatchHeader, Codec, Records};
+
+static THREADS: AtomicUsize = AtomicUsize::new(0);
+
+thread_local! {
+    static THREAD: usize = THREADS.fetch_add(1, Ordering::Relaxed);
+}
 
 /// A clock that goes with the real one, and a wall that stands.
 pub struct TestClock;
@@ -23,6 +30,10 @@ impl Clock for TestClock {
 
     fn wall_ms(&self) -> i64 {
         1_700_000_000_000
+    }
+
+    fn thread(&self) -> usize {
+        THREAD.with(|number| *number)
     }
 }
 

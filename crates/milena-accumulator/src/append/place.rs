@@ -1,0 +1,329 @@
+//! Where a record goes: to the partition of its key, or to a sticky one (KIP-794).
+
+use std::ptr;
+use std::sync::MutexGuard;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use milena_partitioner::{partition_for_key, should_switch};
+
+use super::Refused;
+use crate::accumulator::Accumulator;
+use crate::clock::Clock;
+use crate::lanes::Lanes;
+use crate::queue::Queue;
+use crate::record::{Prepared, Target};
+use crate::topic::{Partition, Topic};
+
+/// Where a record goes.
+#[derive(Clone, Copy)]
+pub(super) struct Place<'t> {
+    pub(super) index: u32,
+    /// The sticky choice that it follows, if it does: the topic's common one or a lane's. It has changed if it is not
+    /// `index` any more.
+    pub(super) sticky: Option<&'t AtomicU32>,
+}
+
+impl Place<'_> {
+    #[inline(always)]
+    pub(super) fn is_sticky(&self) -> bool {
+        self.sticky.is_some()
+    }
+
+    /// Under the lock of the partition: whether the choice that was followed is still that. Only who holds this lock
+    /// can change it.
+    #[inline(always)]
+    pub(super) fn holds(&self) -> bool {
+        match self.sticky {
+            Some(sticky) => sticky.load(Ordering::Relaxed) == self.index,
+            None => true,
+        }
+    }
+}
+
+impl PartialEq for Place<'_> {
+    #[inline(always)]
+    fn eq(&self, other: &Self) -> bool {
+        let address = |place: &Self| place.sticky.map(ptr::from_ref);
+        self.index == other.index && address(self) == address(other)
+    }
+}
+
+impl Accumulator {
+    /// Where a record goes, as far as can be told without a lock.
+    #[inline(always)]
+    pub(super) fn place<'t, C: Clock>(
+        &self,
+        clock: &C,
+        topic: &'t Topic,
+        target: Target,
+        record: &Prepared<'_>,
+    ) -> Result<Place<'t>, Refused> {
+        let index = match (target, record.record.key) {
+            (Target::Partition(partition), _) => {
+                let count = topic.partition_count();
+                if partition < 0 || partition >= count {
+                    return Err(Refused::NoSuchPartition { partition, count });
+                }
+                partition as u32
+            }
+            (Target::Any, Some(key)) if !self.config.ignore_keys => {
+                partition_for_key(key, topic.partition_count()) as u32
+            }
+            _ => {
+                let (sticky, index) = topic.lanes.of(&topic.sticky, || clock.thread());
+                return Ok(Place {
+                    index,
+                    sticky: Some(sticky),
+                });
+            }
+        };
+        Ok(Place {
+            index,
+            sticky: None,
+        })
+    }
+
+    /// Locks the partition of a place; another one, where the record goes then, if threads keep waiting for that.
+    #[inline(always)]
+    pub(super) fn lock<'t, C: Clock>(
+        &self,
+        clock: &C,
+        topic: &'t Topic,
+        place: Place<'t>,
+        partition: &'t Partition,
+    ) -> (Place<'t>, MutexGuard<'t, Queue>) {
+        match partition.try_lock() {
+            Some(queue) => (place, queue),
+            None => self.lock_contended(clock, topic, place, partition),
+        }
+    }
+
+    #[cold]
+    fn lock_contended<'t, C: Clock>(
+        &self,
+        clock: &C,
+        topic: &'t Topic,
+        place: Place<'t>,
+        partition: &'t Partition,
+    ) -> (Place<'t>, MutexGuard<'t, Queue>) {
+        let common = || place.sticky.is_some_and(|sticky| topic.is_common(sticky));
+        if topic.partition_count() > 1
+            && common()
+            && topic.lanes.on_wait(place.index)
+            && let Some(chosen) = topic.choose_apart(&self.rules(), || clock.now())
+        {
+            let lanes = &topic.lanes;
+            let (lane, index) = lanes.claim(clock.thread(), chosen.partition, chosen.number);
+            if let Some(partition) = topic.find(index) {
+                let sticky = Some(lane);
+                return (Place { index, sticky }, partition.lock());
+            }
+        }
+        (place, partition.lock())
+    }
+
+    /// Leaves a sticky partition, if enough bytes went to it: for the next one, or from a lane for the common one.
+    /// Returns whether it did.
+    #[cold]
+    pub(super) fn move_on<C: Clock>(
+        &self,
+        topic: &Topic,
+        place: Place<'_>,
+        queue: &mut Queue,
+        clock: &C,
+    ) -> bool {
+        let batch = self.limits.batch as u64;
+        if !should_switch(queue.sticky, batch, queue.open.is_some()) {
+            return false;
+        }
+        queue.sticky = 0;
+        match place.sticky {
+            Some(lane) if !topic.is_common(lane) => Lanes::leave(lane),
+            _ => {
+                let next = topic.choose(&self.rules(), || clock.now());
+                topic.sticky.store(next, Ordering::Relaxed);
+            }
+        }
+        true
+    }
+
+    /// Whether the sticky choice leaves this partition once its open batch is closed.
+    pub(super) fn is_done_here(&self, queue: &Queue) -> bool {
+        should_switch(queue.sticky, self.limits.batch as u64, false)
+    }
+}
+
+#[cfg(test)]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "any instant will do to count from"
+)]
+mod tests {
+    use std::cell::Cell;
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::bin::Bin;
+    use crate::config::Config;
+    use crate::record::{Record, Value, Want};
+
+    /// A clock that goes on whenever it is read, and on which one thread plays several.
+    struct Played {
+        now: Cell<Instant>,
+        thread: Cell<usize>,
+    }
+
+    impl Clock for Played {
+        fn now(&self) -> Instant {
+            self.now.set(self.now.get() + Duration::from_millis(1));
+            self.now.get()
+        }
+
+        fn wall_ms(&self) -> i64 {
+            0
+        }
+
+        fn thread(&self) -> usize {
+            self.thread.get()
+        }
+    }
+
+    struct Play {
+        accumulator: Accumulator,
+        clock: Played,
+    }
+
+    /// Batches of ten records of a hundred bytes.
+    const BATCH: usize = 1000;
+
+    impl Play {
+        fn new(partitions: usize, adaptive: bool) -> Self {
+            let config = Config {
+                batch_size: BATCH,
+                adaptive,
+                ..Config::default()
+            };
+            let accumulator = Accumulator::new(config, 11);
+            let play = Self {
+                accumulator,
+                clock: Played {
+                    now: Cell::new(Instant::now()),
+                    thread: Cell::new(0),
+                },
+            };
+            play.lead(&vec![Some(1); partitions]);
+            play
+        }
+
+        fn lead(&self, leaders: &[Option<i32>]) {
+            let put = &mut Bin::new();
+            self.accumulator.put_topic("t", [0; 16], leaders, put);
+        }
+
+        fn topic(&self) -> &Topic {
+            self.accumulator.find_topic("t").unwrap()
+        }
+
+        fn common(&self) -> u32 {
+            self.topic().sticky.load(Ordering::Relaxed)
+        }
+
+        /// Appends a record, and says where it went.
+        fn send(&self, thread: usize) -> u32 {
+            self.clock.thread.set(thread);
+            let record = Record {
+                value: Value::Borrowed(&[0; 90]),
+                ..Record::default()
+            };
+            let (topic, want) = (self.topic(), Want::Nothing);
+            let appended =
+                self.accumulator
+                    .append(&self.clock, topic, Target::Any, &record, want, None);
+            let partition = appended.unwrap().partition;
+            let slot = topic.slot(partition).unwrap();
+            if let crate::Rest::Full { .. } = self.accumulator.waiting(slot) {
+                drop(self.accumulator.take(slot));
+            }
+            partition as u32
+        }
+
+        /// A thread finds the partition of its next record locked, for so many times.
+        fn wait(&self, thread: usize, times: usize) {
+            self.clock.thread.set(thread);
+            for _ in 0..times {
+                let (accumulator, clock) = (&self.accumulator, &self.clock);
+                let (topic, record) = (self.topic(), Prepared::EMPTY);
+                let place = accumulator.place(clock, topic, Target::Sticky, &record);
+                let place = place.unwrap();
+                let partition = topic.find(place.index).unwrap();
+                drop(accumulator.lock_contended(clock, topic, place, partition));
+            }
+        }
+    }
+
+    #[test]
+    fn who_waits_twice_has_a_lane_for_a_batch() {
+        let play = Play::new(4, false);
+        let common = play.common();
+        assert_eq!(play.send(1), common);
+        play.wait(1, 2);
+        let own = play.send(1);
+        assert_ne!(own, common);
+        play.wait(2, 2);
+        let other = play.send(2);
+        assert!(other != own && other != common);
+        let sent = (0..20).take_while(|_| play.send(1) == own).count();
+        assert!((8..20).contains(&sent), "{sent} to the lane");
+        assert_eq!(play.send(1), play.common());
+        assert_eq!(play.send(2), other);
+        assert_eq!(play.send(3), play.common());
+    }
+
+    #[test]
+    fn one_wait_gives_no_lane_nor_do_many_at_an_only_partition() {
+        let play = Play::new(4, true);
+        play.wait(1, 1);
+        assert_eq!(play.send(1), play.common());
+        let play = Play::new(1, true);
+        play.wait(1, 5);
+        assert_eq!(play.send(1), 0);
+    }
+
+    #[test]
+    fn lanes_leave_partitions_that_are_gone() {
+        let play = Play::new(6, false);
+        for thread in 0..4 {
+            play.wait(thread, 2);
+        }
+        play.lead(&[Some(1); 1]);
+        assert!((0..4).all(|thread| play.send(thread) == 0));
+    }
+
+    #[test]
+    fn records_are_spread_evenly_with_and_without_lanes() {
+        for (adaptive, threads) in [(false, 1), (false, 2), (false, 4), (true, 1), (true, 4)] {
+            let play = Play::new(6, adaptive);
+            let mut used = [0_u32; 6];
+            for number in 0..120_000 {
+                let thread = number % threads;
+                if threads > 1 && number % 7 == 0 {
+                    play.wait(thread, 2);
+                }
+                used[play.send(thread) as usize] += 1;
+            }
+            assert!(
+                used.iter().all(|used| used.abs_diff(20_000) < 2000),
+                "{threads} threads: {used:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_thread_that_is_gone_keeps_no_partition_from_the_others() {
+        let play = Play::new(3, false);
+        play.wait(9, 2);
+        let own = play.send(9);
+        let used = (0..30_000).filter(|_| play.send(1) == own).count();
+        assert!(used.abs_diff(10_000) < 1500, "{used}");
+    }
+}
