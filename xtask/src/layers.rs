@@ -87,7 +87,7 @@ const LAYERS: &[Layer] = &[
     Layer {
         name: "milena-broker",
         ours: &["milena-record", "milena-wire"],
-        theirs: &["bytes", "lexopt", "socket2", "thiserror", "tokio"],
+        theirs: &["bytes", "lexopt", "rustix", "socket2", "thiserror", "tokio"],
     },
     Layer {
         name: "milena-sim",

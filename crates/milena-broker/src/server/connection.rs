@@ -14,6 +14,7 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
+use super::alarm::Alarm;
 use super::{Order, Shared, Stop, wall_ms};
 use crate::reply::{Answer, Reply, Wait};
 
@@ -58,6 +59,7 @@ pub(super) struct Connection {
     /// Answers that are due, together.
     output: BytesMut,
     held: VecDeque<Held>,
+    alarm: Alarm,
     /// Whether the broker stays silent from now on.
     silent: bool,
     /// Whether the connection is closed once `output` is written.
@@ -88,6 +90,7 @@ impl Connection {
             input: BytesMut::with_capacity(READ),
             output: BytesMut::new(),
             held: VecDeque::new(),
+            alarm: Alarm::new(),
             silent: false,
             last: false,
             judged: false,
@@ -255,7 +258,7 @@ impl Connection {
                 0 => Err(End::Client),
                 _ => Ok(()),
             },
-            () = until(due) => Ok(()),
+            () = self.alarm.at(due) => Ok(()),
             changed = self.orders.changed() => match changed {
                 Ok(()) => self.ordered(),
                 Err(_) => Err(End::Close(Stop::Abrupt)),
@@ -314,14 +317,6 @@ impl Connection {
                 },
             }
         }
-    }
-}
-
-/// Ends at this moment, or never.
-async fn until(due: Option<Instant>) {
-    match due {
-        Some(due) => sleep_until(due).await,
-        None => std::future::pending().await,
     }
 }
 

@@ -1,5 +1,6 @@
 //! A cluster behind real sockets: a listener for each broker, stopped and started at will.
 
+mod alarm;
 mod connection;
 
 use std::collections::BTreeMap;
@@ -28,7 +29,7 @@ pub struct ServeOptions {
     /// The host that brokers are advertised at, if another than `address`.
     pub advertised_host: Option<String>,
     /// How long every answer is held back. Requests behind it are carried out meanwhile: this is latency, not a slow
-    /// broker. By default zero.
+    /// broker. On Linux it is kept to some microseconds, elsewhere to a millisecond or two. By default zero.
     pub delay: Duration,
     /// The largest request in bytes; a larger one closes the connection. By default 100 MiB, as in Kafka.
     pub max_request: usize,
