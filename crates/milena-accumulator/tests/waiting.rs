@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use common::{TestClock, done, later, poll, put, value, values, with_topic};
 use milena_accumulator::{
-    Accumulator, Bin, BrokerError, CloseReason, Config, Refused, RoomError, Target, Topic,
+    Accumulator, Bin, BrokerError, CloseReason, Config, Refused, Rest, RoomError, Target, Topic,
     TopicError, WaitRoom, Want,
 };
 
@@ -70,6 +70,29 @@ fn a_full_buffer_makes_its_batch_ready_and_says_what_to_wait_for() {
         .append(&TestClock, &topic, target, &record, want, Some(room))
         .unwrap();
     assert_eq!(accumulator.snapshot().buffered(), CHUNK);
+}
+
+#[test]
+fn a_batch_behind_others_goes_on_filling_when_memory_is_back() {
+    let config = Config {
+        buffer_memory: 12 * CHUNK,
+        batch_size: 8 * CHUNK,
+        ..Config::default()
+    };
+    let (accumulator, topic) = with_topic(config, 1);
+    assert_eq!(accumulator.snapshot().chunk_size, CHUNK);
+    let record = value(&[1; 500]);
+    while put(&accumulator, &topic, &record).is_ok() {}
+    let slot = topic.slot(0).unwrap();
+    let first = accumulator.take(slot).unwrap();
+    assert!(matches!(first.rest, Rest::Open { .. }), "{:?}", first.rest);
+    first.batch.complete(done(0), &mut Bin::new());
+    while matches!(accumulator.waiting(slot), Rest::Open { .. }) {
+        put(&accumulator, &topic, &record).unwrap();
+    }
+    let second = accumulator.take(slot).unwrap().batch;
+    assert!(second.body.len() > 7 * CHUNK, "{}", second.body.len());
+    second.complete(done(0), &mut Bin::new());
 }
 
 #[test]

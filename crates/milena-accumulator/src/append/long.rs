@@ -362,8 +362,9 @@ impl Accumulator {
         supplies.created = Some(clock.now());
     }
 
-    /// The batch that would have needed memory does not wait for it half full. If others wait for memory already,
-    /// everything is on its way out anyway, and one of them may bring the chunk that this batch needs.
+    /// The batch that would have needed memory does not wait for it half full, unless it would go no sooner: behind
+    /// older ones it has its turn after them, and may be full by then. If others wait for memory already, everything is
+    /// on its way out anyway, and one of them may bring the chunk that this batch needs.
     fn close_for_lack(&self, topic: &Topic, place: Place<'_>, record: &Prepared<'_>) {
         if self.pool.is_waited_for() {
             return;
@@ -372,7 +373,7 @@ impl Accumulator {
             return;
         };
         let mut queue = partition.lock();
-        if queue.open.is_some() && self.need(&queue, record).bytes(self.pool.chunk_size()) > 0 {
+        if queue.is_open_alone() && self.need(&queue, record).bytes(self.pool.chunk_size()) > 0 {
             queue.close();
         }
         self.release(topic, place, queue, None);
