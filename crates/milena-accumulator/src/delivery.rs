@@ -160,31 +160,42 @@ impl fmt::Debug for Delivery {
 /// Filled by `append_many`. Cancel-safe, as [`Delivery`].
 #[must_use = "without their deliveries nobody knows whether records were written"]
 pub struct Deliveries {
-    runs: Vec<Run>,
-    about: Vec<About>,
-    /// Runs before this one are complete.
+    /// Each batch, followed by those of its records that are here. One list, so that a call of `send_many` has one
+    /// allocation.
+    list: Vec<Item>,
+    /// Where the last batch is in the list; its end if a further record begins anew.
+    last: usize,
+    records: usize,
+    /// The batch that is waited for. Those before it are complete.
     done: usize,
     seat: u32,
 }
 
-/// Neighbours: records that follow each other here and in their batch.
-struct Run {
-    outcome: Arc<Outcome>,
-    first: u32,
-    count: u32,
+enum Item {
+    /// Neighbours follow, the first of which has this index in its batch.
+    Batch(Arc<Outcome>, u32),
+    Record(About),
 }
+
+/// Batches that the records of one call are usually in.
+const BATCHES: usize = 2;
 
 impl Deliveries {
     /// None yet.
     pub fn new() -> Self {
-        Self::with_capacity(0)
+        Self::with_list(Vec::new())
     }
 
     /// None yet, with room for so many records.
     pub fn with_capacity(records: usize) -> Self {
+        Self::with_list(Vec::with_capacity(BATCHES + records))
+    }
+
+    fn with_list(list: Vec<Item>) -> Self {
         Self {
-            runs: Vec::new(),
-            about: Vec::with_capacity(records),
+            list,
+            last: 0,
+            records: 0,
             done: 0,
             seat: NO_SEAT,
         }
@@ -192,21 +203,26 @@ impl Deliveries {
 
     /// How many records.
     pub fn len(&self) -> usize {
-        self.about.len()
+        self.records
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.about.is_empty()
+        self.records == 0
     }
 
     /// The results if all are known. Never waits.
     pub fn try_get(&self) -> Option<Vec<Result<RecordMetadata, DeliveryError>>> {
-        let mut about = self.about.iter();
-        let mut results = Vec::with_capacity(self.about.len());
-        for run in &self.runs {
-            for (index, about) in (run.first..).zip(about.by_ref().take(run.count as usize)) {
-                results.push(run.outcome.result(index, about)?);
+        let mut results = Vec::with_capacity(self.records);
+        let mut batch = None;
+        for item in &self.list {
+            match item {
+                Item::Batch(outcome, first) => batch = Some((outcome, *first)),
+                Item::Record(about) => {
+                    let (outcome, index) = batch.as_mut()?;
+                    results.push(outcome.result(*index, about)?);
+                    *index += 1;
+                }
             }
         }
         Some(results)
@@ -214,57 +230,64 @@ impl Deliveries {
 
     #[inline]
     pub(crate) fn push(&mut self, outcome: &Arc<Outcome>, index: u32, about: About) {
-        self.about.push(about);
-        if let Some(run) = self.runs.last_mut()
-            && Arc::ptr_eq(&run.outcome, outcome)
-            && run.first + run.count == index
-        {
-            run.count += 1;
-            return;
+        let follows = match self.list.get(self.last) {
+            Some(Item::Batch(batch, first)) => {
+                let next = *first as usize + self.list.len() - self.last - 1;
+                Arc::ptr_eq(batch, outcome) && next == index as usize
+            }
+            _ => false,
+        };
+        if !follows {
+            self.last = self.list.len();
+            self.list.push(Item::Batch(Arc::clone(outcome), index));
         }
-        self.runs.push(Run {
-            outcome: Arc::clone(outcome),
-            first: index,
-            count: 1,
-        });
+        self.list.push(Item::Record(about));
+        self.records += 1;
     }
 
-    /// Replaces a run whose batch was split by one run for each part.
+    /// Replaces a batch that was split by its parts.
     fn follow(&mut self, at: usize) {
-        while let Some((_, index)) = self.runs[at].outcome.moved(self.runs[at].first) {
-            let Run {
-                outcome,
-                mut first,
-                mut count,
-            } = self.runs.remove(at);
-            debug_assert!(index <= first);
-            let mut to = at;
-            while count > 0 {
-                let Some((part, index)) = outcome.moved(first) else {
-                    return;
+        while let Some(Item::Batch(whole, first)) = self.list.get(at)
+            && let Some((part, index)) = whole.moved(*first)
+        {
+            let (whole, first) = (Arc::clone(whole), *first);
+            let mut last = Arc::clone(part);
+            self.list[at] = Item::Batch(Arc::clone(part), index);
+            let mut place = at + 1;
+            for number in first.. {
+                let Some(Item::Record(_)) = self.list.get(place) else {
+                    break;
                 };
-                let last = first + count - 1;
-                // Records up to the next part's first are here.
-                let mut here = 1;
-                while first + here <= last
-                    && outcome
-                        .moved(first + here)
-                        .is_some_and(|(other, _)| Arc::ptr_eq(other, part))
+                if let Some((part, index)) = whole.moved(number)
+                    && !Arc::ptr_eq(part, &last)
                 {
-                    here += 1;
+                    last = Arc::clone(part);
+                    self.list
+                        .insert(place, Item::Batch(Arc::clone(part), index));
+                    place += 1;
                 }
-                self.runs.insert(
-                    to,
-                    Run {
-                        outcome: Arc::clone(part),
-                        first: index,
-                        count: here,
-                    },
-                );
-                (to, first, count) = (to + 1, first + here, count - here);
+                place += 1;
             }
+            self.last = self.list.len();
             self.seat = NO_SEAT;
         }
+    }
+
+    /// The batch that is waited for.
+    fn awaited(&self) -> Option<(&Arc<Outcome>, u32)> {
+        match self.list.get(self.done)? {
+            Item::Batch(outcome, first) => Some((outcome, *first)),
+            Item::Record(_) => None,
+        }
+    }
+
+    /// Goes on to the next batch.
+    fn advance(&mut self) {
+        let is_batch = |item: &Item| matches!(item, Item::Batch(..));
+        let records = self.list[self.done + 1..].iter();
+        let records = records.take_while(|item| !is_batch(item)).count();
+        self.done += 1 + records;
+        self.seat = NO_SEAT;
     }
 }
 
@@ -279,18 +302,21 @@ impl Future for Deliveries {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
-        while this.done < this.runs.len() {
+        loop {
             this.follow(this.done);
-            let outcome = &this.runs[this.done].outcome;
+            let mut seat = this.seat;
+            let Some((outcome, first)) = this.awaited() else {
+                break;
+            };
             if outcome.verdict().is_none() {
-                let (waits, unused) = outcome.register(&mut this.seat, cx.waker().clone());
+                let (waits, unused) = outcome.register(&mut seat, cx.waker().clone());
                 drop(unused);
+                this.seat = seat;
                 if waits {
                     return Poll::Pending;
                 }
-            } else if outcome.moved(this.runs[this.done].first).is_none() {
-                this.done += 1;
-                this.seat = NO_SEAT;
+            } else if outcome.moved(first).is_none() {
+                this.advance();
             }
         }
         match this.try_get() {
@@ -302,8 +328,10 @@ impl Future for Deliveries {
 
 impl Drop for Deliveries {
     fn drop(&mut self) {
-        if self.seat != NO_SEAT {
-            self.runs[self.done].outcome.leave(self.seat);
+        if self.seat != NO_SEAT
+            && let Some((outcome, _)) = self.awaited()
+        {
+            outcome.leave(self.seat);
         }
     }
 }

@@ -8,7 +8,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use common::{TestClock, done, poll, value, with_topic};
-use milena_accumulator::{Bin, Config, Delivery, News, Record, Target, Want};
+use milena_accumulator::{Bin, Config, Deliveries, Delivery, News, Record, Target, Want};
 
 /// Counts how often a thread allocates.
 struct Counting;
@@ -106,4 +106,40 @@ fn neither_a_record_nor_a_batch_allocates() {
             "{what}: {allocations} for {batches} batches"
         );
     }
+}
+
+/// Calls that are counted.
+const MANY: usize = 1000;
+
+#[test]
+fn records_of_one_call_allocate_one_list() {
+    let (accumulator, topic) = with_topic(Config::default(), 12);
+    let payload = [0; 100];
+    let records = vec![value(&payload); 64];
+    let mut bin = Bin::new();
+    let mut news: Vec<News> = Vec::new();
+    let mut before = 0;
+    for at in 0..2 * MANY {
+        if at == MANY {
+            before = CALLS.get();
+        }
+        let mut deliveries = Deliveries::with_capacity(records.len());
+        let into = Some(&mut deliveries);
+        let (appended, refused) = accumulator.append_many(&TestClock, &topic, &records, into, None);
+        assert_eq!((appended, refused, deliveries.len()), (64, None, 64));
+        drop(deliveries);
+        news.clear();
+        accumulator.drain_news(&mut news);
+        for news in &news {
+            while let Some(taken) = accumulator.take(news.slot) {
+                taken.batch.complete(done(0), &mut bin);
+            }
+        }
+        assert_eq!(bin.run(), 0);
+    }
+    let allocations = CALLS.get() - before;
+    assert!(
+        (MANY..MANY + 32).contains(&allocations),
+        "{allocations} allocations for {MANY} calls"
+    );
 }
