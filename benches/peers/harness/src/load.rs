@@ -68,9 +68,9 @@ impl Load {
         &self.headers
     }
 
-    /// Whether records are values and nothing else.
-    pub fn is_plain(&self) -> bool {
-        self.keys.is_empty() && self.headers.is_empty() && self.assign == 0
+    /// Whether records are values, or keys and values, and nothing else.
+    pub fn is_simple(&self) -> bool {
+        self.headers.is_empty() && self.assign == 0
     }
 
     /// The partition of a record, when the caller names it.

@@ -75,28 +75,40 @@ impl Milena {
         headers: &[Header<'_>],
         numbers: Range<u64>,
     ) -> Result<()> {
+        let Self {
+            producer, topic, ..
+        } = self;
         match self.api {
-            // The loop that a program with nothing but values would write.
-            Api::Handle if load.is_plain() => {
+            // The loops that a program would write that has values, or keys and values.
+            Api::Handle if load.is_simple() => {
                 for number in numbers {
                     let value = load.value(number);
-                    self.topic.enqueue(Message::new().value(value)).await?;
+                    match load.key(number) {
+                        None => topic.enqueue(Message::new().value(value)).await?,
+                        Some(key) => topic.enqueue(Message::new().key(key).value(value)).await?,
+                    }
+                }
+            }
+            Api::Name if load.is_simple() => {
+                for number in numbers {
+                    let (name, value) = (topic.name(), load.value(number));
+                    drop(match load.key(number) {
+                        None => producer.send(Record::to(name).value(value)).await?,
+                        Some(key) => {
+                            let record = Record::to(name).key(key).value(value);
+                            producer.send(record).await?
+                        }
+                    });
                 }
             }
             Api::Handle | Api::Bytes => {
                 for number in numbers {
-                    self.topic
-                        .enqueue(self.message(load, headers, number))
-                        .await?;
+                    topic.enqueue(self.message(load, headers, number)).await?;
                 }
             }
             Api::Name => {
                 for number in numbers {
-                    drop(
-                        self.producer
-                            .send(self.record(load, headers, number))
-                            .await?,
-                    );
+                    drop(producer.send(self.record(load, headers, number)).await?);
                 }
             }
             Api::Many => {
@@ -104,7 +116,7 @@ impl Milena {
                 for number in numbers.clone() {
                     run.push(self.message(load, headers, number));
                     if run.len() == 64 || number + 1 == numbers.end {
-                        drop(self.topic.send_many(&run).await?);
+                        drop(topic.send_many(&run).await?);
                         run.clear();
                     }
                 }
@@ -120,15 +132,21 @@ impl Milena {
         headers: &[Header<'_>],
         numbers: Range<u64>,
     ) -> Result<()> {
+        let Self {
+            producer, topic, ..
+        } = self;
         let mut pending: VecDeque<Delivery> = VecDeque::with_capacity(WINDOW);
         for number in numbers {
             let delivery = match self.api {
-                Api::Name => {
-                    self.producer
-                        .send(self.record(load, headers, number))
-                        .await?
+                Api::Handle if load.is_simple() => {
+                    let value = load.value(number);
+                    match load.key(number) {
+                        None => topic.send(Message::new().value(value)).await?,
+                        Some(key) => topic.send(Message::new().key(key).value(value)).await?,
+                    }
                 }
-                _ => self.topic.send(self.message(load, headers, number)).await?,
+                Api::Name => producer.send(self.record(load, headers, number)).await?,
+                _ => topic.send(self.message(load, headers, number)).await?,
             };
             if pending.len() == WINDOW
                 && let Some(oldest) = pending.pop_front()
