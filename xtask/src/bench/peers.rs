@@ -162,7 +162,10 @@ fn measure_row(row: &Row, contestants: &[Contestant], options: &Options) -> Resu
             .filter(|entry| entry.cell.rival)
             .filter_map(|entry| Some(entry.cell.median(Metric::Cpu)?.0))
             .fold(f64::INFINITY, f64::min);
-        for (index, entry) in entries.iter_mut().enumerate() {
+        for turn in 0..entries.len() {
+            // Nobody always comes first, or after the same one.
+            let index = (turn + round) % entries.len();
+            let entry = &mut entries[index];
             // In a quick comparison, whoever is far behind is measured once.
             let cpu = entry.cell.median(Metric::Cpu).map(|(median, ..)| median);
             if options.quick
