@@ -50,7 +50,11 @@ impl Brokers {
     /// Starts what a load wants.
     pub fn start(load: &Load) -> Result<Self> {
         if load.kafka {
-            let cluster = Cluster::up(Spec::new("bench"))?;
+            let mut spec = Spec::new("bench");
+            // What a run has written is not written to the disk during the next ones.
+            let delay = ("log.segment.delete.delay.ms".to_owned(), "500".to_owned());
+            spec.settings.push(delay);
+            let cluster = Cluster::up(spec)?;
             let helper = Helper::start(&cluster)?;
             return Ok(Self::Real(Box::new(Real { cluster, helper })));
         }

@@ -9,7 +9,7 @@ use lexopt::{Arg, Parser, ValueExt};
 use super::brokers::Brokers;
 use super::contestants::{self, Contestant};
 use super::judge::{Cell, Measured, judge};
-use super::measure::{How, run as measure};
+use super::measure::{How, Outcome, run as measure};
 use super::report;
 use super::rows::{Goal, Load, Metric, Row, Variant};
 use super::table::ROWS;
@@ -146,6 +146,18 @@ struct Entry<'a> {
     cell: Cell,
 }
 
+impl Entry<'_> {
+    /// Runs it once; `load` is the row's, or a share of it.
+    fn run(&self, row: &Row, load: &Load, brokers: &mut Brokers, topic: &str) -> Result<Outcome> {
+        let warmup = match self.contestant.warms_up {
+            true => load.warmup_compiled(),
+            // Fewer records to measure need no less memory.
+            false => row.load.warmup(),
+        };
+        measure(self.contestant, load, self.how, brokers, topic, warmup)
+    }
+}
+
 fn measure_row(row: &Row, contestants: &[Contestant], options: &Options) -> Result<Vec<Cell>> {
     let quick = if options.quick { QUICK } else { 1.0 };
     let share = match row.load.rate {
@@ -156,6 +168,15 @@ fn measure_row(row: &Row, contestants: &[Contestant], options: &Options) -> Resu
     println!("\n{}: {}", row.name, row.about);
     let mut entries = entries(row, contestants, options.quick);
     let mut brokers = Brokers::start(&load)?;
+    if load.kafka {
+        // It is compiled while it runs: without this, whoever comes first would measure that.
+        for (index, entry) in entries.iter().enumerate() {
+            let topic = format!("{}-warm-up-{index}", row.name);
+            let result = entry.run(row, &load, &mut brokers, &topic);
+            let failed = result.map_or_else(|error| format!(": {error:#}"), |_| String::new());
+            println!("  warmed up by {}{failed}", entry.cell.label);
+        }
+    }
     for round in 0..options.rounds {
         let best = entries
             .iter()
@@ -176,20 +197,8 @@ fn measure_row(row: &Row, contestants: &[Contestant], options: &Options) -> Resu
                 continue;
             }
             let topic = format!("{}-{round}-{index}", row.name);
-            let warmup = match entry.contestant.warms_up {
-                true => load.warmup_compiled(),
-                // Fewer records to measure need no less memory.
-                false => row.load.warmup(),
-            };
             let begun = Instant::now();
-            match measure(
-                entry.contestant,
-                &load,
-                entry.how,
-                &mut brokers,
-                &topic,
-                warmup,
-            ) {
+            match entry.run(row, &load, &mut brokers, &topic) {
                 Ok(outcome) => {
                     let cpu = outcome.metric(Metric::Cpu).unwrap_or(0.0);
                     let took = begun.elapsed().as_secs_f64();

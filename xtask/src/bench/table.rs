@@ -192,10 +192,10 @@ pub const ROWS: &[Row] = &[
     ]),
     own("2-tasks", "100 B, two sending tasks", Load { tasks: 2, ..BASE }, &[by("handle", &[AtMostOwn(Cpu, "100B", 1.3)])]),
     own("4-tasks", "100 B, four sending tasks", Load { tasks: 4, ..BASE }, &[by("handle", &[AtMostOwn(Cpu, "100B", 1.3)])]),
-    row("kafka-100B", "a real Kafka, 100 B", Load { kafka: true, records: 200_000, ..BASE }, &[
+    row("kafka-100B", "a real Kafka, 100 B", Load { kafka: true, records: 1_000_000, ..BASE }, &[
         by("handle", &[AtMostBest(Cpu, 0.15), AtLeastBest(Throughput, 1.0)]),
     ]),
-    row("kafka-1KiB", "a real Kafka, 1 KiB", Load { kafka: true, records: 50_000, ..KIB }, &[
+    row("kafka-1KiB", "a real Kafka, 1 KiB", Load { kafka: true, records: 200_000, ..KIB }, &[
         by("handle", &[AtMostBest(Cpu, 0.40), AtLeastBest(Throughput, 1.0)]),
     ]),
     not_quick(row("16-tasks", "100 B, 16 sending tasks", Load { tasks: 16, ..BASE }, &[by("handle", &[])])),
