@@ -2,9 +2,11 @@
 //!
 //! Unkeyed records of all threads go to one sticky partition, so that batches are full at low rates too. At high ones
 //! the threads would wait for its lock, and for the cache lines behind it. Whoever finds it locked again and again
-//! gets a lane: a sticky partition of its own, until as many bytes went there as to any sticky one. Then it is back
-//! with the others. So nobody has to notice that the rush is over, and a thread that does not come back leaves nothing
-//! behind that matters.
+//! gets a lane: a sticky partition of its own, for one batch. Then it is back with the others, and so is everybody
+//! soon when the rush is over. A thread that does not come back leaves nothing behind that matters.
+//!
+//! As long as the common partition's batches are sent before they are full, nobody gets a lane, and neither when a
+//! lane's was: its batches would be emptier still.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -18,9 +20,12 @@ const CLAIM: u32 = 2 * LANES as u32;
 /// No partition.
 const NONE: u32 = u32::MAX;
 
+/// No partition is crowded, whoever waits.
+const CALM: u32 = u32::MAX - 1;
+
 /// The lanes of a topic. Made when they are first needed, which is never for most.
 pub(crate) struct Lanes {
-    /// The common partition where somebody last had to wait.
+    /// The common partition where somebody had to wait, or none yet, or that it is calm.
     crowded: AtomicU32,
     all: OnceLock<Box<[Lane; LANES]>>,
 }
@@ -37,7 +42,7 @@ struct Lane {
 impl Default for Lanes {
     fn default() -> Self {
         Self {
-            crowded: AtomicU32::new(NONE),
+            crowded: AtomicU32::new(CALM),
             all: OnceLock::new(),
         }
     }
@@ -61,9 +66,20 @@ impl Lanes {
         (common, common.load(Ordering::Relaxed))
     }
 
-    /// Somebody has to wait at the common partition. Whether it is not the first time there.
+    /// Somebody has to wait at the common partition. Whether it is crowded: not the first time, and not while it is
+    /// calm.
     pub(crate) fn on_wait(&self, partition: u32) -> bool {
-        self.crowded.swap(partition, Ordering::Relaxed) == partition
+        let before = self.crowded.load(Ordering::Relaxed);
+        if before == NONE {
+            self.crowded.store(partition, Ordering::Relaxed);
+        }
+        before == partition
+    }
+
+    /// The common partition, or a lane's, was left, its last batch full or not.
+    pub(crate) fn on_leave(&self, full: bool) {
+        let now = if full { NONE } else { CALM };
+        self.crowded.store(now, Ordering::Relaxed);
     }
 
     /// Whether some lane got this partition lately, as of a choice.

@@ -272,6 +272,11 @@ impl Queue {
         self.closed.len() + usize::from(self.open.is_some())
     }
 
+    /// Whether a full batch waits.
+    pub(crate) fn has_full(&self) -> bool {
+        !self.closed.is_empty()
+    }
+
     /// What the sender has to hear now and has not heard.
     pub(crate) fn change(&mut self) -> Option<Change> {
         if let Some(oldest) = self.closed.front() {

@@ -68,7 +68,7 @@ impl Accumulator {
     ) -> Result<Placed, Refused> {
         let mut record = Prepared::EMPTY;
         record.fill(&input.record, input.timestamp, self.compressed);
-        let memory = match self.lengthen(&mut queue, place, record) {
+        let memory = match self.lengthen(topic, &mut queue, place, record) {
             Ok(open) => {
                 let full = open.is_full();
                 let (index, outcome) = hand_out(open, &record, want);
@@ -93,6 +93,7 @@ impl Accumulator {
     #[inline(never)]
     pub(super) fn lengthen<'q>(
         &self,
+        topic: &Topic,
         queue: &'q mut Queue,
         place: Place<'_>,
         record: Prepared<'_>,
@@ -104,7 +105,9 @@ impl Accumulator {
         let (need, fresh) = match open.filter(fits) {
             Some(_) => (self.need(queue, record), false),
             // The next batch will be elsewhere, and something may be open there.
-            None if place.is_sticky() && self.is_done_here(queue) => return Err(Memory::Unknown),
+            None if place.is_sticky() && self.is_done_here(topic, place, queue) => {
+                return Err(Memory::Unknown);
+            }
             None => (self.need_fresh(record), true),
         };
         let lacks_chunk = !fresh && need.chunks == 1 && need.loose == 0;

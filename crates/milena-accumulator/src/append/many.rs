@@ -99,7 +99,7 @@ impl Accumulator {
                 };
                 let open = match open {
                     Some(open) => open,
-                    None => match self.lengthen(&mut queue, place, record) {
+                    None => match self.lengthen(topic, &mut queue, place, record) {
                         Ok(open) => open,
                         Err(memory) => break End::Stop(memory),
                     },

@@ -23,10 +23,15 @@ pub(super) struct Place<'t> {
     pub(super) sticky: Option<&'t AtomicU32>,
 }
 
-impl Place<'_> {
+impl<'t> Place<'t> {
     #[inline(always)]
     pub(super) fn is_sticky(&self) -> bool {
         self.sticky.is_some()
+    }
+
+    /// The choice that it follows, if that is a lane's.
+    fn lane(&self, topic: &Topic) -> Option<&'t AtomicU32> {
+        self.sticky.filter(|sticky| !topic.is_common(sticky))
     }
 
     /// Under the lock of the partition: whether the choice that was followed is still that. Only who holds this lock
@@ -122,8 +127,8 @@ impl Accumulator {
         (place, partition.lock())
     }
 
-    /// Leaves a sticky partition, if enough bytes went to it: for the next one, or from a lane for the common one.
-    /// Returns whether it did.
+    /// Leaves a sticky partition, if enough bytes went to it: for the next one, or from a lane for the common one. A
+    /// lane is left after one batch, full or not. Returns whether it did.
     #[cold]
     pub(super) fn move_on<C: Clock>(
         &self,
@@ -133,13 +138,22 @@ impl Accumulator {
         clock: &C,
     ) -> bool {
         let batch = self.limits.batch as u64;
-        if !should_switch(queue.sticky, batch, queue.open.is_some()) {
+        let lane = place.lane(topic);
+        let is_over = lane.is_some() && queue.sticky > 0 && queue.open.is_none();
+        if !is_over && !should_switch(queue.sticky, batch, queue.open.is_some()) {
             return false;
         }
         queue.sticky = 0;
-        match place.sticky {
-            Some(lane) if !topic.is_common(lane) => Lanes::leave(lane),
-            _ => {
+        let full = queue.has_full();
+        match lane {
+            Some(lane) => {
+                Lanes::leave(lane);
+                if !full {
+                    topic.lanes.on_leave(false);
+                }
+            }
+            None => {
+                topic.lanes.on_leave(full);
                 let next = topic.choose(&self.rules(), || clock.now());
                 topic.sticky.store(next, Ordering::Relaxed);
             }
@@ -148,8 +162,9 @@ impl Accumulator {
     }
 
     /// Whether the sticky choice leaves this partition once its open batch is closed.
-    pub(super) fn is_done_here(&self, queue: &Queue) -> bool {
-        should_switch(queue.sticky, self.limits.batch as u64, false)
+    pub(super) fn is_done_here(&self, topic: &Topic, place: Place<'_>, queue: &Queue) -> bool {
+        let is_over = place.lane(topic).is_some() && queue.sticky > 0;
+        is_over || should_switch(queue.sticky, self.limits.batch as u64, false)
     }
 }
 
@@ -228,6 +243,12 @@ mod tests {
             self.topic().sticky.load(Ordering::Relaxed)
         }
 
+        fn has_lane(&self, thread: usize) -> bool {
+            let topic = self.topic();
+            let (sticky, _) = topic.lanes.of(&topic.sticky, || thread);
+            !topic.is_common(sticky)
+        }
+
         /// Appends a record, and says where it went.
         fn send(&self, thread: usize) -> u32 {
             self.clock.thread.set(thread);
@@ -247,6 +268,14 @@ mod tests {
             partition as u32
         }
 
+        /// The common partition is left with a full batch.
+        fn fill(&self) {
+            let common = self.common();
+            while self.common() == common {
+                self.send(0);
+            }
+        }
+
         /// A thread finds the partition of its next record locked, for so many times.
         fn wait(&self, thread: usize, times: usize) {
             self.clock.thread.set(thread);
@@ -264,27 +293,49 @@ mod tests {
     #[test]
     fn who_waits_twice_has_a_lane_for_a_batch() {
         let play = Play::new(4, false);
+        play.fill();
         let common = play.common();
         assert_eq!(play.send(1), common);
-        play.wait(1, 2);
+        play.wait(1, 1);
+        assert_eq!(play.send(1), common);
+        play.wait(1, 1);
         let own = play.send(1);
         assert_ne!(own, common);
         play.wait(2, 2);
         let other = play.send(2);
         assert!(other != own && other != common);
         let sent = (0..20).take_while(|_| play.send(1) == own).count();
-        assert!((8..20).contains(&sent), "{sent} to the lane");
+        assert!((6..10).contains(&sent), "{sent} to the lane");
         assert_eq!(play.send(1), play.common());
         assert_eq!(play.send(2), other);
         assert_eq!(play.send(3), play.common());
     }
 
     #[test]
-    fn one_wait_gives_no_lane_nor_do_many_at_an_only_partition() {
-        let play = Play::new(4, true);
-        play.wait(1, 1);
+    fn nobody_has_a_lane_while_batches_are_sent_before_they_are_full() {
+        let play = Play::new(4, false);
+        play.wait(1, 5);
+        assert_eq!(play.send(1), play.common(), "none was full yet");
+        play.fill();
+        play.wait(1, 2);
+        let own = play.send(1);
+        assert_ne!(own, play.common());
+        let slot = play.topic().slot(own as i32).unwrap();
+        drop(play.accumulator.take(slot).unwrap());
+        assert_eq!(play.send(1), play.common(), "its batch is gone");
+        play.wait(1, 5);
         assert_eq!(play.send(1), play.common());
+        play.fill();
+        play.wait(1, 2);
+        assert_ne!(play.send(1), play.common());
+    }
+
+    #[test]
+    fn threads_wait_where_there_is_one_partition() {
         let play = Play::new(1, true);
+        for _ in 0..20 {
+            play.send(1);
+        }
         play.wait(1, 5);
         assert_eq!(play.send(1), 0);
     }
@@ -292,6 +343,7 @@ mod tests {
     #[test]
     fn lanes_leave_partitions_that_are_gone() {
         let play = Play::new(6, false);
+        play.fill();
         for thread in 0..4 {
             play.wait(thread, 2);
         }
@@ -303,11 +355,12 @@ mod tests {
     fn records_are_spread_evenly_with_and_without_lanes() {
         for (adaptive, threads) in [(false, 1), (false, 2), (false, 4), (true, 1), (true, 4)] {
             let play = Play::new(6, adaptive);
-            let mut used = [0_u32; 6];
+            let (mut used, mut lanes) = ([0_u32; 6], 0);
             for number in 0..120_000 {
                 let thread = number % threads;
                 if threads > 1 && number % 7 == 0 {
                     play.wait(thread, 2);
+                    lanes += u32::from(play.has_lane(thread));
                 }
                 used[play.send(thread) as usize] += 1;
             }
@@ -315,14 +368,17 @@ mod tests {
                 used.iter().all(|used| used.abs_diff(20_000) < 2000),
                 "{threads} threads: {used:?}"
             );
+            assert_eq!(lanes > 1000, threads > 1, "{lanes} times with a lane");
         }
     }
 
     #[test]
     fn a_thread_that_is_gone_keeps_no_partition_from_the_others() {
         let play = Play::new(3, false);
+        play.fill();
         play.wait(9, 2);
         let own = play.send(9);
+        assert_ne!(own, play.common());
         let used = (0..30_000).filter(|_| play.send(1) == own).count();
         assert!(used.abs_diff(10_000) < 1500, "{used}");
     }
