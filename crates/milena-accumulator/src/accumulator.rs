@@ -1,5 +1,6 @@
 //! The accumulator: what users' threads and the sender share.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
@@ -39,6 +40,9 @@ pub struct Accumulator {
     latencies: Latencies,
     registry: Arc<Registry>,
     wake: OnceLock<Arc<dyn Wake>>,
+    /// Batches opened since somebody gave way, and how many are a request's worth.
+    pub(crate) opened: AtomicUsize,
+    turn: usize,
 }
 
 /// Plain counters, read without stopping anybody: each is right, together they may be a moment apart.
@@ -97,6 +101,8 @@ impl Accumulator {
             latencies: Latencies::default(),
             registry: Arc::new(Registry::new(seed)),
             wake: OnceLock::new(),
+            opened: AtomicUsize::new(0),
+            turn: (config.max_request_size / batch.max(1)).max(1),
             config,
         }
     }
@@ -105,6 +111,18 @@ impl Accumulator {
     pub fn set_wake(&self, wake: Arc<dyn Wake>) {
         // A second one is a mistake without consequence: the first stays.
         let _ = self.wake.set(wake);
+    }
+
+    /// Whether as many batches as fill a request were opened since [`take_turn`](Self::take_turn): who appends in a
+    /// loop and shares a thread with the sender lets it run then, as there may be memory for long.
+    #[inline(always)]
+    pub fn is_turn_over(&self) -> bool {
+        self.opened.load(Ordering::Relaxed) >= self.turn
+    }
+
+    /// Whether it is, and from now on it is not: of several who append one gives way.
+    pub fn take_turn(&self) -> bool {
+        self.is_turn_over() && self.opened.swap(0, Ordering::Relaxed) >= self.turn
     }
 
     /// What it was built with.

@@ -21,7 +21,8 @@ pub(crate) trait Job<'a> {
     /// What is given for an accepted record.
     type Accepted;
 
-    /// The short way, in nearly all cases all there is. `None` if there is something to wait for, or something wrong.
+    /// The short way, in nearly all cases all there is. `None` if there is something to wait for, or something wrong,
+    /// or if it is time to let others run.
     fn now(&self) -> Option<Self::Accepted>;
 
     /// The long way. Takes the record.
@@ -100,6 +101,9 @@ impl<'a> Job<'a> for SendMessage<'a> {
     fn now(&self) -> Option<Delivery> {
         self.message.check().ok()?;
         let Topic { shared, topic } = self.topic;
+        if shared.accumulator.is_turn_over() {
+            return None;
+        }
         let appended = shared.append(topic, &self.message, Want::Delivery, None);
         appended.ok()?.delivery
     }
@@ -127,6 +131,9 @@ impl<'a> Job<'a> for EnqueueMessage<'a> {
     fn now(&self) -> Option<()> {
         self.message.check().ok()?;
         let Topic { shared, topic } = self.topic;
+        if shared.accumulator.is_turn_over() {
+            return None;
+        }
         let appended = shared.append(topic, &self.message, Want::Nothing, None);
         appended.ok().map(drop)
     }
@@ -155,6 +162,9 @@ impl<'a> Job<'a> for SendRecord<'a> {
         let Record { topic, message } = &self.record;
         message.check().ok()?;
         let shared = &self.producer.shared;
+        if shared.accumulator.is_turn_over() {
+            return None;
+        }
         let topic = shared.accumulator.find_topic(topic)?;
         let appended = shared.append(topic, message, Want::Delivery, None);
         appended.ok()?.delivery

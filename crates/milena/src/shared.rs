@@ -61,6 +61,14 @@ impl Shared {
             .append(&SystemClock, topic, message.target(), &record, want, room)
     }
 
+    /// Lets other tasks run, once for each request's worth of batches: the runtime may have no other thread for the
+    /// producer's than that of a loop which finds memory each time, and would else go on until there is none.
+    async fn give_way(&self) {
+        if self.accumulator.take_turn() {
+            milena_tokio::yield_now().await;
+        }
+    }
+
     /// Waits for the topic and for memory as long as `max.block.ms` allows, and appends.
     pub(crate) async fn append_waiting(
         &self,
@@ -70,6 +78,7 @@ impl Shared {
         callback: &mut Wanted,
     ) -> Result<Appended, SendError> {
         message.check()?;
+        self.give_way().await;
         let deadline = self.deadline();
         let (mut room, mut partition) = (None, None);
         loop {
@@ -99,6 +108,7 @@ impl Shared {
         records: &[R],
         deliveries: &mut Deliveries,
     ) -> Result<(), SendError> {
+        self.give_way().await;
         let mut deadline = self.deadline();
         let (mut room, mut partition, mut done) = (None, None, 0);
         while done < records.len() {

@@ -40,6 +40,28 @@ async fn a_record_arrives_and_its_delivery_says_where() {
 }
 
 #[tokio::test]
+async fn a_loop_that_sends_leaves_its_thread_to_the_producer() {
+    let server = cluster(1).await;
+    server.cluster().create_topic("orders", 1).unwrap();
+    let config = config(&server).max_request_size(64 << 10);
+    let producer = config.connect().await.unwrap();
+    let topic = producer.topic("orders").await.unwrap();
+    let value = [b'v'; 1000];
+    // There is room for all of it, and one thread for everybody.
+    for _ in 0..2000 {
+        drop(topic.send(Message::new().value(&value)).await.unwrap());
+    }
+    let begun = producer.snapshot().sent.batches;
+    assert!(begun > 10, "{begun} batches");
+    for _ in 0..200 {
+        let run = [(); 10].map(|()| Message::new().value(&value));
+        drop(topic.send_many(&run).await.unwrap());
+    }
+    let sent = producer.snapshot().sent.batches - begun;
+    assert!(sent > 10, "{sent} batches");
+}
+
+#[tokio::test]
 async fn a_current_thread_runtime_is_enough() {
     let (server, producer) = started(3, 6).await;
     let mut deliveries = Vec::new();

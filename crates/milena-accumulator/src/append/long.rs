@@ -1,6 +1,7 @@
 //! The long way: closes batches, opens batches, gets memory.
 
 use std::mem;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard};
 use std::time::Instant;
 
@@ -283,6 +284,7 @@ impl Accumulator {
         generation: u32,
         timestamp: i64,
     ) {
+        self.opened.fetch_add(1, Ordering::Relaxed);
         let tail = match supplies.exact.take().filter(|_| need.exact) {
             Some(exact) => {
                 supplies.stock.bytes -= need.loose;
