@@ -40,8 +40,8 @@ pub struct Accumulator {
     latencies: Latencies,
     registry: Arc<Registry>,
     wake: OnceLock<Arc<dyn Wake>>,
-    /// Batches opened since somebody gave way, and how many are a request's worth.
-    pub(crate) opened: AtomicUsize,
+    /// Batches opened behind others since somebody gave way, and how many are a request's worth.
+    pub(crate) queued: AtomicUsize,
     turn: usize,
 }
 
@@ -101,7 +101,7 @@ impl Accumulator {
             latencies: Latencies::default(),
             registry: Arc::new(Registry::new(seed)),
             wake: OnceLock::new(),
-            opened: AtomicUsize::new(0),
+            queued: AtomicUsize::new(0),
             turn: (config.max_request_size / batch.max(1)).max(1),
             config,
         }
@@ -113,16 +113,16 @@ impl Accumulator {
         let _ = self.wake.set(wake);
     }
 
-    /// Whether as many batches as fill a request were opened since [`take_turn`](Self::take_turn): who appends in a
-    /// loop and shares a thread with the sender lets it run then, as there may be memory for long.
+    /// Whether as many batches as fill a request were opened behind others since [`take_turn`](Self::take_turn): who
+    /// appends in a loop and shares a thread with the sender lets it run then, as there may be memory for long.
     #[inline(always)]
     pub fn is_turn_over(&self) -> bool {
-        self.opened.load(Ordering::Relaxed) >= self.turn
+        self.queued.load(Ordering::Relaxed) >= self.turn
     }
 
     /// Whether it is, and from now on it is not: of several who append one gives way.
     pub fn take_turn(&self) -> bool {
-        self.is_turn_over() && self.opened.swap(0, Ordering::Relaxed) >= self.turn
+        self.is_turn_over() && self.queued.swap(0, Ordering::Relaxed) >= self.turn
     }
 
     /// What it was built with.

@@ -284,7 +284,9 @@ impl Accumulator {
         generation: u32,
         timestamp: i64,
     ) {
-        self.opened.fetch_add(1, Ordering::Relaxed);
+        if queue.depth() > 0 {
+            self.queued.fetch_add(1, Ordering::Relaxed);
+        }
         let tail = match supplies.exact.take().filter(|_| need.exact) {
             Some(exact) => {
                 supplies.stock.bytes -= need.loose;
