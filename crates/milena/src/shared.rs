@@ -61,8 +61,9 @@ impl Shared {
             .append(&SystemClock, topic, message.target(), &record, want, room)
     }
 
-    /// Lets other tasks run, once for each request's worth of batches that queue up: the runtime may have no other thread for the
-    /// producer's than that of a loop which finds memory each time, and would else go on until there is none.
+    /// Lets other tasks run, once for each request's worth of batches that queue up: the runtime may have no other
+    /// thread for the producer's than that of a loop which finds memory each time, and would else go on until there is
+    /// none.
     async fn give_way(&self) {
         if self.accumulator.take_turn() {
             milena_tokio::yield_now().await;
