@@ -262,11 +262,6 @@ impl Queue {
         self.closed.extend(self.open.take());
     }
 
-    /// Whether the open batch is the next to go.
-    pub(crate) fn is_open_alone(&self) -> bool {
-        self.open.is_some() && self.closed.is_empty()
-    }
-
     /// Batches that wait.
     pub(crate) fn depth(&self) -> usize {
         self.closed.len() + usize::from(self.open.is_some())

@@ -284,7 +284,7 @@ impl Accumulator {
         generation: u32,
         timestamp: i64,
     ) {
-        if queue.depth() > 0 {
+        if queue.has_full() {
             self.queued.fetch_add(1, Ordering::Relaxed);
         }
         let tail = match supplies.exact.take().filter(|_| need.exact) {
@@ -380,7 +380,8 @@ impl Accumulator {
             return;
         };
         let mut queue = partition.lock();
-        if queue.is_open_alone() && self.need(&queue, record).bytes(self.pool.chunk_size()) > 0 {
+        let goes_next = queue.open.is_some() && !queue.has_full();
+        if goes_next && self.need(&queue, record).bytes(self.pool.chunk_size()) > 0 {
             queue.close();
         }
         self.release(topic, place, queue, None);
