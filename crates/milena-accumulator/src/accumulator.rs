@@ -40,8 +40,9 @@ pub struct Accumulator {
     latencies: Latencies,
     registry: Arc<Registry>,
     wake: OnceLock<Arc<dyn Wake>>,
-    /// Batches opened behind others since somebody gave way, and how many are a request's worth.
+    /// Batches opened behind full ones since somebody gave way.
     pub(crate) queued: AtomicUsize,
+    /// How many of them are a request's worth.
     turn: usize,
 }
 
@@ -113,8 +114,9 @@ impl Accumulator {
         let _ = self.wake.set(wake);
     }
 
-    /// Whether as many batches as fill a request were opened behind others since [`take_turn`](Self::take_turn): who
-    /// appends in a loop and shares a thread with the sender lets it run then, as there may be memory for long.
+    /// Whether as many batches as fill a request were opened behind full ones, which the sender has not taken yet,
+    /// since [`take_turn`](Self::take_turn): who appends in a loop and shares a thread with the sender lets it run
+    /// then, as there may be memory for long.
     #[inline(always)]
     pub fn is_turn_over(&self) -> bool {
         self.queued.load(Ordering::Relaxed) >= self.turn

@@ -44,9 +44,9 @@ impl Producer {
     ///
     /// Ready at once in nearly all cases. It waits for the topic's partitions to be known, which
     /// happens with the first record, and for memory when `buffer.memory` is used up; both
-    /// together for `max.block.ms` at most. Those who wait are served in the order they came. Once for as
-    /// many batches as fill a request it lets other tasks run first, so that a loop that sends does not
-    /// keep its thread from the producer.
+    /// together for `max.block.ms` at most. Those who wait are served in the order they came.
+    /// When as many batches as fill a request have queued up, it first lets other tasks run, once, so
+    /// that a loop that sends does not keep its thread from the producer.
     ///
     /// # Errors
     /// [`SendError`]; then the record was not accepted.
