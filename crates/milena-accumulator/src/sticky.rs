@@ -101,8 +101,8 @@ impl Topic {
         chosen.free.then_some(chosen)
     }
 
-    /// Chooses again, a few times, while a lane has what was chosen or it is `taken`. All are as likely as before in
-    /// the long run: what a lane has was chosen then.
+    /// Chooses again, a few times, while a lane has what was chosen or it is `taken`. That leaves them about as likely
+    /// as before: what a lane has was chosen then. With very uneven loads the unlikely ones get a little more.
     fn choose_but(
         &self,
         rules: &Rules<'_>,
