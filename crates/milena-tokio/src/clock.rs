@@ -29,12 +29,6 @@ impl Clock for SystemClock {
         time.tv_sec * 1000 + time.tv_nsec / 1_000_000
     }
 
-    /// Threads are counted as they ask.
-    #[inline]
-    fn thread(&self) -> usize {
-        THREAD.try_with(|number| *number).unwrap_or(0)
-    }
-
     #[cfg(not(target_os = "linux"))]
     fn wall_ms(&self) -> i64 {
         use std::time::SystemTime;
@@ -42,6 +36,12 @@ impl Clock for SystemClock {
         since.map_or(0, |since| {
             i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
         })
+    }
+
+    /// Threads are counted as they ask.
+    #[inline]
+    fn thread(&self) -> usize {
+        THREAD.try_with(|number| *number).unwrap_or(0)
     }
 }
 
