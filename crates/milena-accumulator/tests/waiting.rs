@@ -96,6 +96,33 @@ fn a_batch_behind_others_goes_on_filling_when_memory_is_back() {
 }
 
 #[test]
+fn a_turn_is_over_when_a_requests_worth_of_batches_queues_up() {
+    let config = Config {
+        batch_size: CHUNK,
+        max_request_size: 4 * CHUNK,
+        ..Config::default()
+    };
+    let (accumulator, topic) = with_topic(config, 1);
+    // Each fills a batch, and the next one opens another.
+    let append = || put(&accumulator, &topic, &value(&[1; CHUNK - 100])).unwrap();
+    append();
+    for queued in 0..4 {
+        assert!(!accumulator.is_turn_over(), "{queued} are behind others");
+        append();
+    }
+    assert!(accumulator.is_turn_over());
+    assert!(accumulator.take_turn(), "one gives way");
+    assert!(!accumulator.take_turn(), "and not two");
+    // What is taken before the next one opens queues up behind nothing.
+    free_all(&accumulator, &topic);
+    for _ in 0..20 {
+        append();
+        free_all(&accumulator, &topic);
+    }
+    assert!(!accumulator.is_turn_over());
+}
+
+#[test]
 fn newcomers_come_last_even_if_they_need_little() {
     let (accumulator, topic) = full(4);
     let mut first = wait(&accumulator, 4);
