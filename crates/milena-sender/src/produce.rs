@@ -249,6 +249,9 @@ impl Sender {
         };
         partition.round = self.round;
         partition.wire = Some((connection, node));
+        if partition.in_flight.is_empty() {
+            partition.in_flight = self.spare_queues.pop().unwrap_or_default();
+        }
         partition.in_flight.push_back(parcel);
         let depth = partition.in_flight.len();
         self.counters.max_in_flight_of_a_partition =

@@ -1,6 +1,6 @@
 //! The sender itself: its parts, and the four kinds of methods that drive it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -18,7 +18,7 @@ use crate::counters::Counters;
 use crate::event::{Event, Request};
 use crate::frame::{Item, Kind, WriteJob};
 use crate::identity::Search;
-use crate::partition::Rules;
+use crate::partition::{Parcel, Rules};
 use crate::seal::{SealItem, SealJob, Sealed};
 
 /// Decides what a producer says to its brokers. It has no clock, no sockets and no threads.
@@ -68,6 +68,8 @@ pub struct Sender {
     pub(crate) scratch: Vec<Slot>,
     pub(crate) spare_slots: Vec<Vec<Slot>>,
     pub(crate) spare_items: Vec<Vec<Item>>,
+    /// Empty ones, for partitions that get a batch in flight.
+    pub(crate) spare_queues: Vec<VecDeque<Parcel>>,
 }
 
 /// What the sender knows of a topic.
@@ -130,6 +132,7 @@ impl Sender {
             scratch: Vec::new(),
             spare_slots: Vec::new(),
             spare_items: Vec::new(),
+            spare_queues: Vec::new(),
         }
     }
 

@@ -100,13 +100,14 @@ impl Sender {
 
     pub(crate) fn pop_in_flight(&mut self, slot: Slot) -> Option<Parcel> {
         let partition = self.board.get_mut(slot)?;
-        let parcel = partition.in_flight.pop_front();
+        let parcel = partition.in_flight.pop_front()?;
         if partition.in_flight.is_empty() {
             partition.wire = None;
-            // Empty, it begins at its front again: of its memory only what is in use stays in caches.
-            partition.in_flight.clear();
+            // Few are in flight of many partitions: the next one's queue is where this one was, in the processor's cache.
+            self.spare_queues
+                .push(std::mem::take(&mut partition.in_flight));
         }
-        parcel
+        Some(parcel)
     }
 
     /// One partition's answer, about the oldest batch in flight.
