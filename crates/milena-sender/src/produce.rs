@@ -6,7 +6,7 @@ use std::time::Instant;
 use milena_accumulator::Slot;
 use milena_client::{ConnectionId, NodeId};
 use milena_record::{Attributes, BatchHeader, Codec};
-use milena_transaction::Identity;
+use milena_transaction::{Identity, Stamp};
 use milena_wire::{ApiKey, ProduceRequest, Request as _, Uuid};
 
 use crate::event::Request;
@@ -24,6 +24,16 @@ enum Picked {
     /// Something, but not within the room that is left.
     TooMuch,
     Nothing,
+}
+
+/// A Produce request that is being filled.
+struct Filling {
+    wire: (ConnectionId, NodeId),
+    /// Bytes that it still takes.
+    room: usize,
+    /// Whose batches it has.
+    slots: Vec<Slot>,
+    items: Vec<Item>,
 }
 
 impl Sender {
@@ -51,9 +61,18 @@ impl Sender {
         let version =
             self.client
                 .version_for(connection, ApiKey::PRODUCE, ProduceRequest::VERSIONS)?;
-        let mut slots = self.spare_slots.pop().unwrap_or_default();
-        let mut items = self.spare_items.pop().unwrap_or_default();
-        self.fill(now, connection, node, &mut slots, &mut items);
+        let mut filling = Filling {
+            wire: (connection, node),
+            room: self.config.max_request_size,
+            slots: self.spare_slots.pop().unwrap_or_default(),
+            items: self.spare_items.pop().unwrap_or_default(),
+        };
+        self.fill(now, node, &mut filling);
+        let Filling {
+            mut slots,
+            mut items,
+            ..
+        } = filling;
         if items.is_empty() {
             self.spare_slots.push(slots);
             self.spare_items.push(items);
@@ -102,16 +121,8 @@ impl Sender {
     }
 
     /// Takes a batch of each partition with data until the request is full.
-    fn fill(
-        &mut self,
-        now: Instant,
-        connection: ConnectionId,
-        node: NodeId,
-        slots: &mut Vec<Slot>,
-        items: &mut Vec<Item>,
-    ) {
+    fn fill(&mut self, now: Instant, node: NodeId, request: &mut Filling) {
         self.round += 1;
-        let mut room = self.config.max_request_size;
         for _ in 0..self.board.node(node).map_or(0, |node| node.ready.len()) {
             let Some(slot) = self.board.pop_ready(node) else {
                 break;
@@ -121,7 +132,7 @@ impl Sender {
                 self.board.unpop(node, slot);
                 break;
             }
-            if !self.take_one(now, connection, node, slot, &mut room, slots, items) {
+            if !self.take_one(now, slot, request) {
                 self.board.unpop(node, slot);
                 return;
             }
@@ -132,7 +143,7 @@ impl Sender {
             if self.in_this_request(slot) {
                 continue;
             }
-            if !self.take_one(now, connection, node, slot, &mut room, slots, items) {
+            if !self.take_one(now, slot, request) {
                 return;
             }
         }
@@ -145,32 +156,11 @@ impl Sender {
     }
 
     /// Puts one batch of the partition into the request; `false` when it does not fit any more.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the parts of one request being built"
-    )]
-    fn take_one(
-        &mut self,
-        now: Instant,
-        connection: ConnectionId,
-        node: NodeId,
-        slot: Slot,
-        room: &mut usize,
-        slots: &mut Vec<Slot>,
-        items: &mut Vec<Item>,
-    ) -> bool {
-        let parcel = match self.pick(slot, *room, items.is_empty()) {
-            Picked::Parcel(parcel) => parcel,
+    fn take_one(&mut self, now: Instant, slot: Slot, request: &mut Filling) -> bool {
+        match self.pick(slot, request.room, request.items.is_empty()) {
+            Picked::Parcel(parcel) => self.dispatch(slot, parcel, request),
             Picked::TooMuch => return false,
-            Picked::Nothing => {
-                self.reschedule(now, slot);
-                return true;
-            }
-        };
-        if let Some(item) = self.dispatch(connection, node, slot, parcel) {
-            *room = room.saturating_sub(BatchHeader::LEN + item.body.len());
-            slots.push(slot);
-            items.push(item);
+            Picked::Nothing => {}
         }
         self.reschedule(now, slot);
         true
@@ -215,48 +205,51 @@ impl Sender {
         Picked::Parcel(parcel)
     }
 
-    /// Names a batch, counts its attempt and notes it as in flight.
-    fn dispatch(
-        &mut self,
-        connection: ConnectionId,
-        node: NodeId,
-        slot: Slot,
-        mut parcel: Parcel,
-    ) -> Option<Item> {
-        let partition = self.board.get_mut(slot)?;
-        if self.config.idempotence && parcel.stamp.is_none() {
-            parcel.stamp = partition
-                .sequences
-                .stamp(&self.producer, parcel.batch.records);
-            if parcel.stamp.is_none() {
-                partition.sealed.push_front(parcel);
-                return None;
-            }
-        }
+    /// Names a batch, counts its attempt, notes it as in flight and puts it into the request.
+    fn dispatch(&mut self, slot: Slot, parcel: Parcel, request: &mut Filling) {
+        let Some(partition) = self.board.get_mut(slot) else {
+            return;
+        };
+        let stamp = if self.config.idempotence && parcel.stamp.is_none() {
+            let records = parcel.batch.records;
+            let Some(stamp) = partition.sequences.stamp(&self.producer, records) else {
+                return partition.sealed.push_front(parcel);
+            };
+            Some(stamp)
+        } else {
+            parcel.stamp
+        };
+        let (connection, node) = request.wire;
         if partition.proven.is_some_and(|proven| proven != connection) {
             partition.proven = None;
         }
-        parcel.attempts += 1;
+        let attempts = parcel.attempts + 1;
         self.counters.batches += 1;
-        self.counters.retries += u64::from(parcel.attempts > 1);
-        let item = Item {
+        self.counters.retries += u64::from(attempts > 1);
+        request.room = request.room.saturating_sub(parcel.size());
+        request.slots.push(slot);
+        // Made where they stay, here and below: a copy of what was just written waits until all of it is in the cache.
+        request.items.push(Item {
             slot,
             topic: Arc::clone(&partition.topic),
             topic_id: partition.topic_id,
             partition: partition.index,
-            header: header(&parcel),
+            header: header(&parcel, stamp),
             body: parcel.batch.body.clone(),
-        };
+        });
         partition.round = self.round;
         partition.wire = Some((connection, node));
         if partition.in_flight.is_empty() {
             partition.in_flight = self.spare_queues.pop().unwrap_or_default();
         }
-        partition.in_flight.push_back(parcel);
+        partition.in_flight.push_back(Parcel {
+            stamp,
+            attempts,
+            ..parcel
+        });
         let depth = partition.in_flight.len();
         self.counters.max_in_flight_of_a_partition =
             self.counters.max_in_flight_of_a_partition.max(depth);
-        Some(item)
     }
 
     /// Work for the compressor: the next batch of each of the node's partitions that has none
@@ -334,9 +327,9 @@ fn group_by_topic(slots: &mut Vec<Slot>, items: &mut [Item]) {
 }
 
 /// The header of this attempt.
-fn header(parcel: &Parcel) -> BatchHeader {
+fn header(parcel: &Parcel, stamp: Option<Stamp>) -> BatchHeader {
     let batch = &parcel.batch;
-    let (identity, sequence) = match parcel.stamp {
+    let (identity, sequence) = match stamp {
         Some(stamp) => (stamp.identity, stamp.base.get()),
         None => (Identity::NONE, -1),
     };
