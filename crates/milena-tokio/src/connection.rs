@@ -336,7 +336,10 @@ impl Carrier<'_> {
             (next, sender.poll_timeout_of(now, id), node, now)
         });
         // A deadline that is past although there is nothing to do must not keep the task spinning.
-        self.deadline = deadline.map(|deadline| deadline.max(now + Duration::from_millis(1)));
+        self.deadline = deadline.map(|deadline| match deadline > now {
+            true => deadline,
+            false => now + Duration::from_millis(1),
+        });
         self.assign(node);
         match next {
             None => {}
