@@ -12,6 +12,7 @@ use std::process::ExitCode;
 use std::sync::Mutex;
 
 use anyhow::{Context, Result, bail};
+use bytes::Bytes;
 use milena_wire::api::metadata::{MetadataRequest, MetadataRequestTopic, MetadataResponse};
 use milena_wire::api::produce::{ProduceRequest, ProduceResponse};
 use milena_wire::{Request, RequestHeader, Writer, begin_request, decode_body, encode_request};
@@ -23,19 +24,28 @@ static ALLOCATOR: Counting = Counting;
 /// The bytes of a batch before its records.
 const HEADER: usize = 61;
 
+/// Batches of a request: more of them leave the processor's cache before they are written, which costs more than fewer
+/// requests save.
+const REQUEST: usize = 2;
+
 struct Floor(Mutex<Writing>);
 
 struct Writing {
     stream: TcpStream,
     head: Vec<u8>,
-    batches: Vec<Vec<u8>>,
-    counts: Vec<i32>,
-    batch_size: usize,
+    batches: Vec<Batch>,
     in_flight: usize,
     open: usize,
     waiting: usize,
     answers: Vec<u8>,
     failed: u64,
+}
+
+/// An open batch: its memory is there, so that a record is written and nothing grows.
+struct Batch {
+    bytes: Vec<u8>,
+    end: usize,
+    count: i32,
 }
 
 impl Peer for Floor {
@@ -53,10 +63,8 @@ impl Peer for Floor {
             stream,
             head: head(&settings.topic)?,
             batches: (0..partitions)
-                .map(|_| Vec::with_capacity(settings.batch_size + HEADER))
+                .map(|_| Batch::new(settings.batch_size))
                 .collect(),
-            counts: vec![0; partitions],
-            batch_size: settings.batch_size,
             in_flight: settings.in_flight,
             open: 0,
             waiting: 0,
@@ -90,103 +98,119 @@ impl Peer for Floor {
     }
 }
 
+impl Batch {
+    fn new(size: usize) -> Self {
+        Self {
+            bytes: vec![0; size],
+            end: HEADER,
+            count: 0,
+        }
+    }
+
+    /// Writes one record, unless it has no room.
+    #[inline]
+    fn push(&mut self, value: &[u8], headers: &[(String, Bytes)]) -> bool {
+        // Attributes, timestamp delta, offset delta, no key, value, headers.
+        let mut body =
+            3 + varint_len(self.count) + prefixed(value) + varint_len(headers.len() as i32);
+        for (name, value) in headers {
+            body += prefixed(name.as_bytes()) + prefixed(value);
+        }
+        let whole = varint_len(body as i32) + body;
+        let Some(room) = self.bytes[self.end..].get_mut(..whole) else {
+            return false;
+        };
+        let mut at = varint(room, body as i32);
+        room[at] = 0;
+        room[at + 1] = 0;
+        at += 2;
+        at += varint(&mut room[at..], self.count);
+        room[at] = 1;
+        at += 1;
+        at += put(&mut room[at..], value);
+        at += varint(&mut room[at..], headers.len() as i32);
+        for (name, value) in headers {
+            at += put(&mut room[at..], name.as_bytes());
+            at += put(&mut room[at..], value);
+        }
+        self.end += whole;
+        self.count += 1;
+        true
+    }
+
+    /// Fills in the header.
+    fn seal(&mut self) -> &[u8] {
+        let now = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .map_or(0, |since| since.as_millis() as i64);
+        let batch = &mut self.bytes[..self.end];
+        let length = batch.len() as i32 - 12;
+        batch[8..12].copy_from_slice(&length.to_be_bytes());
+        batch[16] = 2;
+        batch[23..27].copy_from_slice(&(self.count - 1).to_be_bytes());
+        batch[27..35].copy_from_slice(&now.to_be_bytes());
+        batch[35..43].copy_from_slice(&now.to_be_bytes());
+        batch[43..57].fill(0xff);
+        batch[57..61].copy_from_slice(&self.count.to_be_bytes());
+        let crc = crc32c::crc32c(&batch[21..]);
+        batch[17..21].copy_from_slice(&crc.to_be_bytes());
+        batch
+    }
+}
+
 impl Writing {
     #[inline]
     fn append(&mut self, load: &Load, number: u64) -> Result<()> {
-        let value = load.value(number);
-        // Attributes, timestamp delta, offset delta, no key, value, headers; what they take at most is 23 bytes.
-        let mut head = [0_u8; 24];
-        let mut at = 5;
-        let delta = self.counts[self.open];
-        head[at] = 0;
-        head[at + 1] = 0;
-        at += 2;
-        at += varint(&mut head[at..], delta);
-        head[at] = 1;
-        at += 1;
-        at += varint(&mut head[at..], value.len() as i32);
-        let mut tail = [0_u8; 16];
-        let mut tail_len = varint(&mut tail, load.headers().len() as i32);
-        let headers = load.headers();
-        let mut size = at - 5 + value.len() + tail_len;
-        for (name, value) in headers {
-            size += varint_len(name.len() as i32) + name.len();
-            size += varint_len(value.len() as i32) + value.len();
-        }
-        let length = varint_len(size as i32);
-        varint(&mut head[5 - length..], size as i32);
-        let needed = length + size;
-        if self.batches[self.open].len() + needed > self.batch_size
-            && self.batches[self.open].len() > HEADER
-        {
-            self.open += 1;
-            if self.open == self.batches.len() {
+        while !self.batches[self.open].push(load.value(number), load.headers()) {
+            if self.batches[self.open].count == 0 {
+                bail!("a record is larger than a batch");
+            }
+            self.open = (self.open + 1) % self.batches.len();
+            if self.open.is_multiple_of(REQUEST) {
                 self.write()?;
             }
-            return self.append(load, number);
         }
-        let batch = &mut self.batches[self.open];
-        if batch.is_empty() {
-            batch.resize(HEADER, 0);
-        }
-        batch.extend_from_slice(&head[5 - length..at]);
-        batch.extend_from_slice(value);
-        batch.extend_from_slice(&tail[..tail_len]);
-        for (name, value) in headers {
-            for part in [name.as_bytes(), value.as_ref()] {
-                tail_len = varint(&mut tail, part.len() as i32);
-                batch.extend_from_slice(&tail[..tail_len]);
-                batch.extend_from_slice(part);
-            }
-        }
-        self.counts[self.open] += 1;
         Ok(())
     }
 
     /// Writes one request with every batch that holds something.
     fn write(&mut self) -> Result<()> {
-        let full: Vec<usize> = (0..self.batches.len())
-            .filter(|index| self.counts[*index] > 0)
-            .collect();
-        if full.is_empty() {
-            return Ok(());
-        }
         while self.waiting >= self.in_flight {
             self.read()?;
         }
-        let mut between: Vec<Vec<u8>> = Vec::with_capacity(full.len());
-        for (place, index) in full.iter().enumerate() {
-            seal(&mut self.batches[*index], self.counts[*index]);
-            let mut piece = Vec::new();
-            if place == 0 {
-                piece.extend_from_slice(&self.head);
-                piece.extend_from_slice(&(full.len() as i32).to_be_bytes());
+        let mut between = Vec::with_capacity(self.batches.len());
+        let mut full = Vec::with_capacity(self.batches.len());
+        let mut total = self.head.len();
+        for (index, batch) in self.batches.iter_mut().enumerate() {
+            if batch.count == 0 {
+                continue;
             }
-            piece.extend_from_slice(&(*index as i32).to_be_bytes());
-            piece.extend_from_slice(&(self.batches[*index].len() as i32).to_be_bytes());
+            let batch = batch.seal();
+            let mut piece = [0; 8];
+            piece[..4].copy_from_slice(&(index as i32).to_be_bytes());
+            piece[4..].copy_from_slice(&(batch.len() as i32).to_be_bytes());
+            total += piece.len() + batch.len();
             between.push(piece);
+            full.push(batch);
         }
-        let total: usize = between.iter().map(Vec::len).sum::<usize>()
-            + full
-                .iter()
-                .map(|index| self.batches[*index].len())
-                .sum::<usize>();
-        between[0][..4].copy_from_slice(&(total as i32 - 4).to_be_bytes());
-        let mut pieces: Vec<IoSlice<'_>> = between
-            .iter()
-            .zip(&full)
-            .flat_map(|(piece, index)| [IoSlice::new(piece), IoSlice::new(&self.batches[*index])])
-            .collect();
+        if full.is_empty() {
+            return Ok(());
+        }
+        self.head[..4].copy_from_slice(&(total as i32 - 4).to_be_bytes());
+        let partitions = self.head.len() - 4;
+        self.head[partitions..].copy_from_slice(&(full.len() as i32).to_be_bytes());
+        let mut pieces = vec![IoSlice::new(&self.head)];
+        for (piece, batch) in between.iter().zip(full) {
+            pieces.extend([IoSlice::new(piece), IoSlice::new(batch)]);
+        }
         let mut pieces = &mut pieces[..];
         while !pieces.is_empty() {
             let written = self.stream.write_vectored(pieces)?;
             IoSlice::advance_slices(&mut pieces, written);
         }
         self.waiting += 1;
-        self.open = 0;
-        for index in full {
-            self.batches[index].clear();
-            self.counts[index] = 0;
+        for batch in &mut self.batches {
+            (batch.end, batch.count) = (HEADER, 0);
         }
         Ok(())
     }
@@ -205,24 +229,7 @@ impl Writing {
     }
 }
 
-/// Fills in the header of a batch.
-fn seal(batch: &mut [u8], count: i32) {
-    let now = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .map_or(0, |since| since.as_millis() as i64);
-    let length = batch.len() as i32 - 12;
-    batch[8..12].copy_from_slice(&length.to_be_bytes());
-    batch[16] = 2;
-    batch[23..27].copy_from_slice(&(count - 1).to_be_bytes());
-    batch[27..35].copy_from_slice(&now.to_be_bytes());
-    batch[35..43].copy_from_slice(&now.to_be_bytes());
-    batch[43..57].fill(0xff);
-    batch[57..61].copy_from_slice(&count.to_be_bytes());
-    let crc = crc32c::crc32c(&batch[21..]);
-    batch[17..21].copy_from_slice(&crc.to_be_bytes());
-}
-
-/// A Produce request of version 8 up to the number of partitions, its length to be filled in.
+/// A Produce request of version 8 up to the number of partitions; this and its length are filled in later.
 fn head(topic: &str) -> Result<Vec<u8>> {
     let mut out = Writer::with_capacity(64);
     let header = RequestHeader {
@@ -238,6 +245,7 @@ fn head(topic: &str) -> Result<Vec<u8>> {
     out.i32(1);
     out.i16(topic.len() as i16);
     out.put(topic.as_bytes());
+    out.i32(0);
     Ok(out.own().to_vec())
 }
 
@@ -272,14 +280,43 @@ fn answer<'a>(stream: &mut TcpStream, room: &'a mut Vec<u8>) -> Result<&'a [u8]>
     room[..length].get(4..).context("an answer has a head")
 }
 
+fn prefixed(bytes: &[u8]) -> usize {
+    varint_len(bytes.len() as i32) + bytes.len()
+}
+
+/// Writes bytes after their length.
+#[inline]
+fn put(out: &mut [u8], bytes: &[u8]) -> usize {
+    let at = varint(out, bytes.len() as i32);
+    out[at..at + bytes.len()].copy_from_slice(bytes);
+    at + bytes.len()
+}
+
+#[inline]
 fn varint_len(value: i32) -> usize {
     let zigzag = ((value << 1) ^ (value >> 31)) as u32;
-    (38 - (zigzag | 1).leading_zeros() as usize) / 7
+    match zigzag {
+        0..0x80 => 1,
+        0x80..0x4000 => 2,
+        _ => (38 - zigzag.leading_zeros() as usize) / 7,
+    }
 }
 
 #[inline]
 fn varint(out: &mut [u8], value: i32) -> usize {
     let mut zigzag = ((value << 1) ^ (value >> 31)) as u32;
+    // Nearly all are short.
+    match zigzag {
+        0..0x80 => {
+            out[0] = zigzag as u8;
+            return 1;
+        }
+        0x80..0x4000 => {
+            out[..2].copy_from_slice(&[zigzag as u8 | 0x80, (zigzag >> 7) as u8]);
+            return 2;
+        }
+        _ => {}
+    }
     let mut at = 0;
     while zigzag >= 0x80 {
         out[at] = zigzag as u8 | 0x80;
