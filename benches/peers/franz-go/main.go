@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"math/bits"
 	"os"
 	"runtime"
 	"sort"
@@ -21,7 +22,7 @@ import (
 const version = "1.22.2"
 
 type settings struct {
-	bootstrap, topic, payloads, compression, mode, ack, api      string
+	bootstrap, topic, payloads, compression, mode, ack, api       string
 	partitions, recordSize, keys, headers, assign, tasks, threads int
 	lingerMs, batchSize, bufferMemory, inFlight, rate, tickUs     int
 	records, warmup                                               int
@@ -108,7 +109,30 @@ func (l *load) fill(r *kgo.Record, number int) {
 	}
 }
 
-func connect(s *settings) (*kgo.Client, error) {
+// stickyBytes is what its default partitioner is told, so that it goes on to another partition when a batch is full: it
+// counts records without their length and in full, and a batch's header not at all. With 64 KiB it begins a second batch
+// with what the first one had no room for, and leaves it nearly empty.
+func (s *settings) stickyBytes(l *load) int {
+	value, key := len(l.values[0]), 0
+	if len(l.keys) > 0 {
+		key = len(l.keys[0])
+	}
+	counted := 4 + prefixed(value) + key
+	for _, header := range l.headers {
+		counted += prefixed(len(header.Key)) + prefixed(len(header.Value))
+	}
+	const header = 61
+	// In the batch: the record's length, and an offset of a byte more.
+	records := max(1, (s.batchSize-header)/prefixed(counted+1))
+	return records*counted + 1
+}
+
+// prefixed is so many bytes and their length, a zigzag varint, before them.
+func prefixed(bytes int) int {
+	return bytes + (bits.Len(uint(bytes<<1|1))+6)/7
+}
+
+func connect(s *settings, l *load) (*kgo.Client, error) {
 	codec := map[string]kgo.CompressionCodec{
 		"none": kgo.NoCompression(), "gzip": kgo.GzipCompression(), "snappy": kgo.SnappyCompression(),
 		"lz4": kgo.Lz4Compression(), "zstd": kgo.ZstdCompression(),
@@ -132,7 +156,7 @@ func connect(s *settings) (*kgo.Client, error) {
 		options = append(options,
 			kgo.ProducerLinger(time.Duration(s.lingerMs)*time.Millisecond),
 			kgo.ProducerBatchMaxBytes(int32(max(s.batchSize, s.recordSize+1024))),
-			kgo.RecordPartitioner(kgo.UniformBytesPartitioner(s.batchSize, true, true, nil)))
+			kgo.RecordPartitioner(kgo.UniformBytesPartitioner(s.stickyBytes(l), true, true, nil)))
 	}
 	if s.assign > 0 {
 		options = append(options, kgo.RecordPartitioner(kgo.ManualPartitioner()))
@@ -275,7 +299,7 @@ func run() error {
 	if err != nil {
 		return err
 	}
-	client, err := connect(s)
+	client, err := connect(s, l)
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,9 @@ use bytes::Bytes;
 
 use crate::settings::Settings;
 
+/// The bytes of a batch before its records.
+const BATCH_HEADER: usize = 61;
+
 /// The records of a run; record `number` always looks the same.
 pub struct Load {
     values: Vec<Bytes>,
@@ -73,6 +76,20 @@ impl Load {
         self.headers.is_empty() && self.assign == 0
     }
 
+    /// How many records make a batch of so many bytes on the wire before it is compressed, at least one: for clients
+    /// that count the bytes of a record otherwise.
+    pub fn batch_records(&self, batch_size: usize) -> usize {
+        let key = self.key(0).map_or(1, |key| prefixed(key.len()));
+        let headers: usize = self
+            .headers()
+            .iter()
+            .map(|(name, value)| prefixed(name.len()) + prefixed(value.len()))
+            .sum();
+        // Attributes, the timestamp's delta, the offset's in two bytes, the number of headers.
+        let record = prefixed(5 + key + prefixed(self.value(0).len()) + headers);
+        (batch_size.saturating_sub(BATCH_HEADER) / record).max(1)
+    }
+
     /// The partition of a record, when the caller names it.
     #[inline]
     pub fn partition(&self, number: u64) -> Option<i32> {
@@ -81,4 +98,9 @@ impl Load {
         }
         Some((number % self.assign as u64) as i32)
     }
+}
+
+/// So many bytes and their length, a zigzag varint, before them.
+fn prefixed(bytes: usize) -> usize {
+    bytes + (bytes << 1).checked_ilog2().unwrap_or(0) as usize / 7 + 1
 }

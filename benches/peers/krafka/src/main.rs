@@ -21,20 +21,25 @@ struct Krafka {
     ack: Ack,
 }
 
-impl Krafka {
-    fn record(&self, load: &Load, number: u64) -> Record {
-        let mut record = Record::new(self.topic.as_str(), load.value(number).clone());
-        if let Some(partition) = load.partition(number) {
-            record = record.partition(partition);
-        }
-        if let Some(key) = load.key(number) {
-            record = record.key(key.clone());
-        }
-        for (name, value) in load.headers() {
-            record = record.header(name.as_str(), value.clone());
-        }
-        record
+fn record(topic: &str, load: &Load, number: u64) -> Record {
+    let mut record = Record::new(topic, load.value(number).clone());
+    if let Some(partition) = load.partition(number) {
+        record = record.partition(partition);
     }
+    if let Some(key) = load.key(number) {
+        record = record.key(key.clone());
+    }
+    for (name, value) in load.headers() {
+        record = record.header(name.as_str(), value.clone());
+    }
+    record
+}
+
+/// A batch of `batch_size` bytes on the wire: it counts about 70 bytes and the topic's name besides a record's own.
+fn batch_size(settings: &Settings) -> Result<usize> {
+    let load = Load::new(settings)?;
+    let counted = record(&settings.topic, &load, 0).estimated_size();
+    Ok(load.batch_records(settings.batch_size) * counted)
 }
 
 impl Peer for Krafka {
@@ -44,7 +49,7 @@ impl Peer for Krafka {
     async fn connect(settings: &Settings) -> Result<Self> {
         // "High Throughput Producer" of its configuration guide.
         let (linger, batch) = match settings.mode {
-            Mode::Common => (settings.linger, settings.batch_size),
+            Mode::Common => (settings.linger, batch_size(settings)?),
             Mode::Best => (Duration::from_millis(50), 1 << 20),
         };
         let kafka = Kafka::builder(settings.bootstrap.as_str())
@@ -81,7 +86,10 @@ impl Peer for Krafka {
         let mut acked = 0;
         let mut pending = VecDeque::with_capacity(WINDOW);
         for number in numbers {
-            let sent = self.producer.enqueue(self.record(load, number)).await?;
+            let sent = self
+                .producer
+                .enqueue(record(&self.topic, load, number))
+                .await?;
             if self.ack == Ack::Flush {
                 acked += 1;
                 continue;
@@ -106,7 +114,10 @@ impl Peer for Krafka {
     }
 
     async fn send_timed(&self, load: &Load, number: u64, ticket: Ticket) -> Result<()> {
-        let handle = self.producer.enqueue(self.record(load, number)).await?;
+        let handle = self
+            .producer
+            .enqueue(record(&self.topic, load, number))
+            .await?;
         ticket.watch(async move { handle.await.is_ok() });
         Ok(())
     }

@@ -36,6 +36,14 @@ impl Partitionline {
     }
 }
 
+/// A batch of `batch_size` bytes on the wire: it counts key, value and 64 bytes, and ends a batch with the record that
+/// reaches the limit.
+fn batch_bytes(settings: &Settings) -> Result<usize> {
+    let load = Load::new(settings)?;
+    let counted = load.value(0).len() + load.key(0).map_or(0, |key| key.len()) + 64;
+    Ok(load.batch_records(settings.batch_size) * counted)
+}
+
 impl Peer for Partitionline {
     const NAME: &'static str = "partitionline";
     const VERSION: &'static str = "0.1.0";
@@ -51,7 +59,7 @@ impl Peer for Partitionline {
         config = match settings.mode {
             Mode::Common => config
                 .linger(settings.linger)
-                .batch_bytes(settings.batch_size),
+                .batch_bytes(batch_bytes(settings)?),
             // Those of its own benchmark.
             Mode::Best => config
                 .linger(Duration::from_millis(5))
@@ -69,7 +77,8 @@ impl Peer for Partitionline {
     async fn send(&self, load: &Load, numbers: Range<u64>) -> Result<u64> {
         let mut acked = 0;
         if self.ack == Ack::Each {
-            // Its only way to learn of every record without waiting for one before the next.
+            // Its documentation's way to learn of many records: it awaits one by one what it gives each. As many futures of
+            // `send` cost it 1.6 times as much with 2,048 of them at once, twelve times with 16,384.
             let mut next = numbers.start;
             while next < numbers.end {
                 let end = numbers.end.min(next + 16_384);
