@@ -12,10 +12,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use anyhow::{Context, Result, bail};
-use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
-use futures_util::stream::FuturesUnordered;
-use peer_harness::{Counting, Load, Mode, Peer, Settings, Ticket};
+use futures_util::stream::{self, FuturesUnordered, StreamExt, TryStreamExt};
+use peer_harness::{Ack, Counting, Load, Mode, Peer, Settings, Ticket, WINDOW};
 use rskafka::client::ClientBuilder;
 use rskafka::client::partition::{Compression, PartitionClient, UnknownTopicHandling};
 use rskafka::client::producer::aggregator::RecordAggregator;
@@ -33,8 +32,9 @@ struct Partition {
 struct Rskafka {
     partitions: Vec<Partition>,
     compression: Compression,
-    batch_size: usize,
+    batch_records: usize,
     in_flight: usize,
+    ack: Ack,
     turn: AtomicU64,
 }
 
@@ -67,6 +67,26 @@ impl Rskafka {
         Some(hash as usize % self.partitions.len())
     }
 
+    /// Awaits the future of every record, which its batch producers give; as many records are under way as batches may be
+    /// in flight.
+    async fn send_each(&self, load: &Load, numbers: Range<u64>) -> Result<u64> {
+        let partitions = self.partitions.len();
+        let mut delivered = stream::iter(numbers)
+            .map(|number| {
+                let sticky = number as usize / self.batch_records % partitions;
+                let partition = self.partition(load, number).unwrap_or(sticky);
+                self.partitions[partition]
+                    .gathering
+                    .produce(record(load, number))
+            })
+            .buffer_unordered(WINDOW.min(self.in_flight * partitions * self.batch_records));
+        let mut acked = 0;
+        while delivered.try_next().await?.is_some() {
+            acked += 1;
+        }
+        Ok(acked)
+    }
+
     /// One whole batch, and how many records of it were acknowledged.
     fn produce(&self, partition: usize, batch: Vec<Record>) -> BoxFuture<'static, Result<u64>> {
         let client = self.partitions[partition].client.clone();
@@ -94,6 +114,9 @@ impl Peer for Rskafka {
             Mode::Common => settings.batch_size,
             Mode::Best => 1_000_000,
         };
+        let load = Load::new(settings)?;
+        let batch_records = load.batch_records(batch_size);
+        let gathered = batch_records * record(&load, 0).approximate_size();
         let servers = settings.bootstrap.split(',').map(str::to_owned).collect();
         let client = ClientBuilder::new(servers).build().await?;
         let mut partitions = Vec::new();
@@ -108,7 +131,7 @@ impl Peer for Rskafka {
                     BatchProducerBuilder::new(client.clone())
                         .with_linger(settings.linger)
                         .with_compression(compression)
-                        .build(RecordAggregator::new(batch_size)),
+                        .build(RecordAggregator::new(gathered)),
                 ),
                 client,
             });
@@ -116,27 +139,27 @@ impl Peer for Rskafka {
         Ok(Self {
             partitions,
             compression,
-            batch_size,
+            batch_records,
             in_flight: settings.in_flight,
+            ack: settings.ack,
             turn: AtomicU64::new(0),
         })
     }
 
     async fn send(&self, load: &Load, numbers: Range<u64>) -> Result<u64> {
+        if self.ack == Ack::Each {
+            return self.send_each(load, numbers).await;
+        }
         let mut acked = 0;
         let mut running = FuturesUnordered::new();
-        let mut open: Vec<(Vec<Record>, usize)> =
-            self.partitions.iter().map(|_| (Vec::new(), 0)).collect();
+        let mut open: Vec<Vec<Record>> = self.partitions.iter().map(|_| Vec::new()).collect();
         let mut sticky = self.turn.fetch_add(1, Relaxed) as usize % open.len();
         for number in numbers {
-            let record = record(load, number);
-            let size = record.approximate_size() + 12;
-            let free = self.partition(load, number);
-            let partition = free.unwrap_or(sticky);
-            if open[partition].1 + size > self.batch_size && !open[partition].0.is_empty() {
-                let capacity = open[partition].0.len();
-                let batch = std::mem::replace(&mut open[partition].0, Vec::with_capacity(capacity));
-                open[partition].1 = 0;
+            let partition = self.partition(load, number).unwrap_or(sticky);
+            open[partition].push(record(load, number));
+            if open[partition].len() == self.batch_records {
+                let next = Vec::with_capacity(self.batch_records);
+                let batch = std::mem::replace(&mut open[partition], next);
                 // Spawned, so that it goes on while the next batch is filled.
                 running.push(tokio::spawn(self.produce(partition, batch)));
                 sticky = (sticky + 1) % open.len();
@@ -144,10 +167,8 @@ impl Peer for Rskafka {
                     acked += running.next().await.context("one is running")???;
                 }
             }
-            open[partition].0.push(record);
-            open[partition].1 += size;
         }
-        for (partition, (batch, _)) in open.into_iter().enumerate() {
+        for (partition, batch) in open.into_iter().enumerate() {
             if !batch.is_empty() {
                 running.push(tokio::spawn(self.produce(partition, batch)));
             }
