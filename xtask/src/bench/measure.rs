@@ -186,6 +186,8 @@ impl Outcome {
             Metric::Peak => self.line["peak_kib"].as_f64()? / 1024.0,
             Metric::Wire if self.arrived.bytes == 0 => return None,
             Metric::Wire => self.arrived.bytes as f64 / self.arrived.records as f64,
+            Metric::Batch if self.arrived.batches == 0 => return None,
+            Metric::Batch => self.arrived.records as f64 / self.arrived.batches as f64,
             Metric::Others => self.others()?,
             Metric::PerRecord | Metric::PerBatch if self.line["counted"] != true => return None,
             Metric::PerRecord => self.slope("allocations") / records,

@@ -27,20 +27,20 @@ pub struct About {
 pub fn table(row: &Row, cells: &[Cell]) -> String {
     let mut out = format!("### {} — {}\n\n", row.name, row.about);
     let paced = row.load.rate > 0;
-    out.push_str("| client | CPU ns/record | least–most | user | system | of best peer | records/s | peak MiB | switches/1000 | bytes/record |");
+    out.push_str("| client | CPU ns/record | least–most | user | system | of best peer | records/s | peak MiB | switches/1000 | bytes/record | records/batch |");
     out.push_str(if paced {
         " p50 ms | p99 ms | p99.9 ms |\n"
     } else {
         "\n"
     });
-    out.push_str("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|");
+    out.push_str("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|");
     out.push_str(if paced { "--:|--:|--:|\n" } else { "\n" });
     let least = best(cells, Metric::Cpu, false);
     for cell in cells {
         let _ = write!(out, "| {} |", cell.label);
         let Some((cpu, low, high)) = cell.median(Metric::Cpu) else {
             let why = cell.failures.first().map_or("not measured", String::as_str);
-            let _ = writeln!(out, " {} |||||||||", why.replace('|', "/"));
+            let _ = writeln!(out, " {} ||||||||||", why.replace('|', "/"));
             continue;
         };
         let per = |field: &str, factor: f64| {
@@ -56,7 +56,7 @@ pub fn table(row: &Row, cells: &[Cell]) -> String {
         };
         let _ = write!(
             out,
-            " {} | {}–{} | {} | {} | {} | {} | {} | {} | {} |",
+            " {} | {}–{} | {} | {} | {} | {} | {} | {} | {} | {} |",
             short(cpu),
             short(low),
             short(high),
@@ -70,6 +70,7 @@ pub fn table(row: &Row, cells: &[Cell]) -> String {
             show(Metric::Peak),
             short(per("voluntary", 1000.0)),
             show(Metric::Wire),
+            show(Metric::Batch),
         );
         if paced {
             for percentile in ["p50_us", "p99_us", "p999_us"] {
@@ -86,7 +87,7 @@ pub fn table(row: &Row, cells: &[Cell]) -> String {
         for failure in &cell.failures {
             let _ = writeln!(
                 out,
-                "| ↳ {}: {} |||||||||",
+                "| ↳ {}: {} ||||||||||",
                 cell.label,
                 failure.replace('|', "/")
             );

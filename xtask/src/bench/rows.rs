@@ -91,6 +91,8 @@ pub enum Metric {
     Peak,
     /// Bytes of batches on the wire for a record.
     Wire,
+    /// Records of a batch.
+    Batch,
     /// Records a second at all brokers but the last.
     Others,
     /// Allocations for a batch.
@@ -104,6 +106,8 @@ pub enum Metric {
 pub enum Goal {
     /// At most so many times the least of the peers, in the same row.
     AtMostBest(Metric, f64),
+    /// At most so many times that of the peer with the least CPU, in the same row.
+    AtMostCheapest(Metric, f64),
     /// At least so many times the most of the peers, in the same row.
     AtLeastBest(Metric, f64),
     /// At most so many times the floor, in the same row.
