@@ -8,7 +8,7 @@ use lexopt::{Arg, Parser, ValueExt};
 
 use super::brokers::Brokers;
 use super::contestants::{self, Contestant};
-use super::judge::{Cell, Measured, judge};
+use super::judge::{Cell, Measured, best, judge};
 use super::measure::{How, Outcome, run as measure};
 use super::report;
 use super::rows::{Goal, Load, Metric, Row, Variant};
@@ -22,8 +22,8 @@ const QUICK: f64 = 0.4;
 /// The longest that a run may take.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// The same with `--quick`: who takes longer is not the one to beat.
-const QUICK_PATIENCE: Duration = Duration::from_secs(30);
+/// The same for a peer with `--quick`: who takes longer is not the one to beat.
+const QUICK_PATIENCE: Duration = Duration::from_secs(20);
 
 struct Options {
     quick: bool,
@@ -99,8 +99,9 @@ fn compare(options: &Options) -> Result<()> {
         skipped,
     };
     let mut measured = Measured::new();
+    let mut kafka = None;
     for row in &rows {
-        match measure_row(row, &contestants, options) {
+        match measure_row(row, &contestants, options, &mut kafka) {
             Ok(cells) => {
                 println!("\n{}", report::table(row, &cells));
                 measured.insert(row.name, cells);
@@ -158,7 +159,13 @@ impl Entry<'_> {
     }
 }
 
-fn measure_row(row: &Row, contestants: &[Contestant], options: &Options) -> Result<Vec<Cell>> {
+/// Measures a row; `kafka` is the real one, as soon as a row has wanted it.
+fn measure_row(
+    row: &Row,
+    contestants: &[Contestant],
+    options: &Options,
+    kafka: &mut Option<Brokers>,
+) -> Result<Vec<Cell>> {
     let quick = if options.quick { QUICK } else { 1.0 };
     let share = match row.load.rate {
         0 => options.scale.unwrap_or(quick),
@@ -167,38 +174,39 @@ fn measure_row(row: &Row, contestants: &[Contestant], options: &Options) -> Resu
     let load = row.load.scaled(share);
     println!("\n{}: {}", row.name, row.about);
     let mut entries = entries(row, contestants, options.quick);
-    let mut brokers = Brokers::start(&load)?;
-    if load.kafka {
-        // It is compiled while it runs: without this, whoever comes first would measure that.
-        for (index, entry) in entries.iter().enumerate() {
-            let topic = format!("{}-warm-up-{index}", row.name);
-            let result = entry.run(row, &load, &mut brokers, &topic);
-            let failed = result.map_or_else(|error| format!(": {error:#}"), |_| String::new());
-            println!("  warmed up by {}{failed}", entry.cell.label);
+    let begun = Instant::now();
+    let mut own;
+    let brokers = match (load.kafka, &mut *kafka) {
+        (true, Some(kafka)) => kafka,
+        (true, kafka) => {
+            let kafka = kafka.insert(Brokers::start(&load)?);
+            // It is compiled while it runs: without this, whoever comes first would measure that.
+            for (index, entry) in entries.iter().enumerate() {
+                let topic = format!("{}-warm-up-{index}", row.name);
+                let result = entry.run(row, &load, kafka, &topic);
+                let failed = result.map_or_else(|error| format!(": {error:#}"), |_| String::new());
+                println!("  warmed up by {}{failed}", entry.cell.label);
+            }
+            kafka
         }
-    }
+        (false, _) => {
+            own = Brokers::start(&load)?;
+            &mut own
+        }
+    };
     for round in 0..options.rounds {
-        let best = entries
-            .iter()
-            .filter(|entry| entry.cell.rival)
-            .filter_map(|entry| Some(entry.cell.median(Metric::Cpu)?.0))
-            .fold(f64::INFINITY, f64::min);
+        let behind = behind(row, &entries);
         for turn in 0..entries.len() {
             // Nobody always comes first, or after the same one.
             let index = (turn + round) % entries.len();
             let entry = &mut entries[index];
             // In a quick comparison, whoever is far behind is measured once.
-            let cpu = entry.cell.median(Metric::Cpu).map(|(median, ..)| median);
-            if options.quick
-                && round > 0
-                && entry.cell.peer
-                && cpu.is_none_or(|cpu| cpu > 1.6 * best)
-            {
+            if options.quick && round > 0 && behind[index] {
                 continue;
             }
             let topic = format!("{}-{round}-{index}", row.name);
             let begun = Instant::now();
-            match entry.run(row, &load, &mut brokers, &topic) {
+            match entry.run(row, &load, brokers, &topic) {
                 Ok(outcome) => {
                     let cpu = outcome.metric(Metric::Cpu).unwrap_or(0.0);
                     let took = begun.elapsed().as_secs_f64();
@@ -219,7 +227,43 @@ fn measure_row(row: &Row, contestants: &[Contestant], options: &Options) -> Resu
     if load.compression != "none" {
         cells.iter_mut().for_each(|cell| must_compress(cell, &load));
     }
+    println!("  {:.0} s", begun.elapsed().as_secs_f64());
     Ok(cells)
+}
+
+/// Which peers are far behind the best one in all that this row's goals compare with it, or could not be measured.
+fn behind(row: &Row, entries: &[Entry<'_>]) -> Vec<bool> {
+    let cells: Vec<_> = entries.iter().map(|entry| entry.cell.clone()).collect();
+    let goals = row.variants.iter().flat_map(|variant| variant.goals);
+    let mut compared: Vec<_> = goals
+        .filter_map(|goal| match goal {
+            // A percentile differs more from run to run than the rest.
+            Goal::AtMostBest(Metric::P99, _) => Some((Metric::P99, 2.0)),
+            Goal::AtMostBest(Metric::Peak, _) => None,
+            Goal::AtMostBest(metric, _) | Goal::AtLeastBest(metric, _) => Some((*metric, 1.6)),
+            _ => None,
+        })
+        .collect();
+    if compared.is_empty() {
+        compared.push((Metric::Cpu, 1.6));
+    }
+    let far = |cell: &Cell, metric, times: f64| {
+        let most = metric == Metric::Throughput;
+        let (Some((best, _)), Some((own, ..))) = (best(&cells, metric, most), cell.median(metric))
+        else {
+            return true;
+        };
+        if most {
+            own * times < best
+        } else {
+            own > times * best
+        }
+    };
+    let far = |cell: &Cell| {
+        let mut compared = compared.iter();
+        cell.peer && compared.all(|(metric, times)| far(cell, *metric, *times))
+    };
+    cells.iter().map(far).collect()
 }
 
 /// A client that was told to compress and sent the bytes as they were has not done the work.
@@ -254,7 +298,11 @@ fn entries<'a>(row: &'a Row, contestants: &'a [Contestant], quick: bool) -> Vec<
             api: "",
             each: row.load.each,
             best: false,
-            patience: if quick { QUICK_PATIENCE } else { PATIENCE },
+            patience: match contestant.name {
+                "milena" => PATIENCE,
+                _ if quick => QUICK_PATIENCE,
+                _ => PATIENCE,
+            },
         };
         match contestant.name {
             "milena" => {

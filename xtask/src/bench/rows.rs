@@ -45,8 +45,10 @@ pub struct Load {
 
 impl Load {
     /// Records that a client sends before it is measured: about what its buffer holds, so that its memory is there.
+    /// Where a broker answers late that would take long, and what is measured there is its time, not the client's.
     pub fn warmup(&self) -> u64 {
         match self.rate {
+            0 if self.delay_ms + self.slow_ms > 1 => self.records / 16,
             0 => (self.buffer as u64 / self.size as u64).min(2 * self.records),
             _ => 2000,
         }
