@@ -29,7 +29,6 @@ const LAYERS: &[Layer] = &[
         ours: &[],
         theirs: &[
             "crc32c",
-            "flate2",
             "libdeflater",
             "lz4_flex",
             "twox-hash",

@@ -101,7 +101,8 @@
 //!
 //! All four are on by default. A codec that is switched off is refused by an error that names its feature. Two things
 //! differ from Kafka's own client: lz4 has no high-compression mode (levels 1 to 8 and 10 to 17 are refused), and a
-//! frame of zstd tells its size, which spares its reader a guess.
+//! frame of zstd tells its size, which spares its reader a guess. A body of several gzip members, which no client is
+//! known to write, cannot be read.
 #![forbid(unsafe_code)]
 
 mod batch;

@@ -1,10 +1,9 @@
-//! Gzip, RFC 1952: written by libdeflate, which wants to see a body whole, and read by zlib-rs, a piece at a time.
+//! Gzip, RFC 1952, by libdeflate, which wants to see a body whole.
 
-use flate2::read::MultiGzDecoder;
-use libdeflater::{CompressionLvl, Compressor};
+use libdeflater::{CompressionLvl, Compressor, Decompressor};
 
 use super::compressor::{CompressError, failed};
-use super::{Codec, read_all};
+use super::{Codec, malformed};
 use crate::DecompressError;
 
 pub(super) struct Context {
@@ -50,6 +49,27 @@ pub(super) const fn bound(len: usize) -> usize {
     len + len / 500 + 64
 }
 
+/// Two bits can stand for the longest repetition, of 258 bytes: a larger claim is a lie.
+const MOST_PER_BYTE: usize = 4 * 258;
+
+/// Reads one member, which is what clients write: its last four bytes say how long its content is. What follows one
+/// goes unnoticed only if it ends like it; the count of records then shows what is missing.
 pub(super) fn decompress(body: &[u8], limit: usize) -> Result<Vec<u8>, DecompressError> {
-    read_all(Codec::Gzip, MultiGzDecoder::new(body), body.len(), limit)
+    let malformed = |why: &str| malformed(Codec::Gzip, why);
+    let claim = body
+        .last_chunk()
+        .ok_or_else(|| malformed("it is cut short"))?;
+    let len = u32::from_le_bytes(*claim) as usize;
+    if len > body.len().saturating_mul(MOST_PER_BYTE) {
+        return Err(malformed("its length cannot be"));
+    }
+    if len > limit {
+        return Err(DecompressError::TooLarge { limit });
+    }
+    let mut out = vec![0; len];
+    match Decompressor::new().gzip_decompress(body, &mut out) {
+        Ok(written) if written == len => Ok(out),
+        Ok(_) => Err(malformed("its length is wrong")),
+        Err(error) => Err(malformed(&error.to_string())),
+    }
 }

@@ -115,27 +115,6 @@ pub fn decompress(codec: Codec, body: &[u8], limit: usize) -> Result<Vec<u8>, De
     }
 }
 
-/// Reads `from` to its end, or to one byte over the limit.
-#[cfg(feature = "gzip")]
-fn read_all(
-    codec: Codec,
-    from: impl std::io::Read,
-    compressed: usize,
-    limit: usize,
-) -> Result<Vec<u8>, DecompressError> {
-    use std::io::Read as _;
-
-    let mut out = Vec::with_capacity(compressed.saturating_mul(4).min(limit));
-    let over = (limit as u64).saturating_add(1);
-    from.take(over)
-        .read_to_end(&mut out)
-        .map_err(|error| malformed(codec, error))?;
-    if out.len() > limit {
-        return Err(DecompressError::TooLarge { limit });
-    }
-    Ok(out)
-}
-
 #[cfg(any(
     feature = "gzip",
     feature = "snappy",

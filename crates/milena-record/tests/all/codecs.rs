@@ -243,6 +243,17 @@ fn gzip_is_one_member_with_its_trailer() {
     let bytes = compress(gzip, b"abc");
     assert_eq!(bytes[..4], [0x1f, 0x8b, 8, 0]);
     assert_eq!(bytes[bytes.len() - 4..], [3, 0, 0, 0]);
+    let malformed = |bytes: &[u8], limit| {
+        let result = decompress(Codec::Gzip, bytes, limit);
+        matches!(result, Err(DecompressError::Malformed { .. }))
+    };
+    // Nothing is left over behind it, neither another one nor anything else.
+    let two = [&bytes[..], &compress(gzip, b"defg")].concat();
+    assert!(malformed(&two, 100));
+    assert!(malformed(&[&bytes[..], &[3, 0, 0]].concat(), 1000));
+    // A claim that no member of this size can keep is not believed, whatever the limit.
+    let lie = [&bytes[..bytes.len() - 4], &[0xff; 4]].concat();
+    assert!(malformed(&lie, usize::MAX));
 }
 
 #[cfg(feature = "zstd")]
