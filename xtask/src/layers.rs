@@ -34,7 +34,7 @@ const LAYERS: &[Layer] = &[
             "twox-hash",
             "snap",
             "thiserror",
-            "zstd",
+            "zstd-safe",
         ],
     },
     Layer {

@@ -1,7 +1,6 @@
 //! Zstd, RFC 8878, by its C library.
 
-use zstd::bulk::{Compressor, Decompressor};
-use zstd::zstd_safe::CParameter;
+use zstd_safe::{CCtx, CParameter, DCtx, get_error_name};
 
 use super::compressor::{CompressError, failed};
 use super::{Codec, malformed};
@@ -10,7 +9,7 @@ use crate::DecompressError;
 pub(super) struct Context {
     level: i32,
     min_match: u32,
-    compressor: Compressor<'static>,
+    inner: CCtx<'static>,
 }
 
 const DEFAULT_LEVEL: i32 = 3;
@@ -31,7 +30,7 @@ const fn min_match(level: i32, len: usize) -> u32 {
 }
 
 pub(super) fn bound(len: usize) -> usize {
-    zstd::zstd_safe::compress_bound(len)
+    zstd_safe::compress_bound(len)
 }
 
 pub(super) fn compress(
@@ -41,48 +40,54 @@ pub(super) fn compress(
     out: &mut [u8],
 ) -> Result<usize, CompressError> {
     let level = level.unwrap_or(DEFAULT_LEVEL);
-    let failed = |error| failed(Codec::Zstd, error);
+    let failed = |code| failed(Codec::Zstd, get_error_name(code));
     let context = match context {
         Some(context) => context,
-        None => context.insert(Context {
-            level,
-            min_match: BY_LEVEL,
-            compressor: Compressor::new(level).map_err(failed)?,
-        }),
+        None => context.insert(Context::new()?),
     };
     if context.level != level {
         context
-            .compressor
-            .set_compression_level(level)
+            .inner
+            .set_parameter(CParameter::CompressionLevel(level))
             .map_err(failed)?;
         context.level = level;
     }
     let min_match = min_match(level, body.len());
     if context.min_match != min_match {
         context
-            .compressor
+            .inner
             .set_parameter(CParameter::MinMatch(min_match))
             .map_err(failed)?;
         context.min_match = min_match;
     }
-    context
-        .compressor
-        .compress_to_buffer(body, out)
-        .map_err(failed)
+    context.inner.compress2(out, body).map_err(failed)
+}
+
+impl Context {
+    /// One with the library's defaults.
+    fn new() -> Result<Self, CompressError> {
+        let inner = CCtx::try_create().ok_or_else(|| failed(Codec::Zstd, NO_MEMORY))?;
+        Ok(Self {
+            level: DEFAULT_LEVEL,
+            min_match: BY_LEVEL,
+            inner,
+        })
+    }
 }
 
 pub(super) fn decompress(body: &[u8], limit: usize) -> Result<Vec<u8>, DecompressError> {
-    let mut decompressor = Decompressor::new().map_err(|error| malformed(Codec::Zstd, error))?;
+    let malformed = |why| malformed(Codec::Zstd, why);
+    let mut context = DCtx::try_create().ok_or_else(|| malformed(NO_MEMORY))?;
     // In one shot into enough room no window is kept, however large a one the frame asks for. Java's frames do not
     // say how large their content is: try, and double.
     let mut room = body.len().saturating_mul(4).max(64 * 1024).min(limit);
     let mut out = Vec::new();
     loop {
         out.reserve_exact(room);
-        match decompressor.decompress_to_buffer(body, &mut out) {
+        match context.decompress(&mut out, body).map_err(get_error_name) {
             Ok(_) if out.len() > limit => return Err(DecompressError::TooLarge { limit }),
             Ok(_) => return Ok(out),
-            Err(error) if !is_too_small(&error) => return Err(malformed(Codec::Zstd, error)),
+            Err(why) if why != TOO_SMALL => return Err(malformed(why)),
             Err(_) if room >= limit => return Err(DecompressError::TooLarge { limit }),
             Err(_) => room = room.saturating_mul(2).min(limit),
         }
@@ -90,7 +95,7 @@ pub(super) fn decompress(body: &[u8], limit: usize) -> Result<Vec<u8>, Decompres
     }
 }
 
-/// Whether the library wants more room for its output, rather than finding fault with its input.
-fn is_too_small(error: &std::io::Error) -> bool {
-    error.to_string() == "Destination buffer is too small"
-}
+const NO_MEMORY: &str = "there is no memory for its context";
+
+/// What the library says when it wants more room for its output, rather than finding fault with its input.
+const TOO_SMALL: &str = "Destination buffer is too small";
