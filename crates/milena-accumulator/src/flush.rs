@@ -1,6 +1,6 @@
 //! Flushes by epoch: a flush waits for what was opened before it, and for nothing else.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use crate::bin::Bin;
+use crate::numbered::Numbered;
 
 /// Counts incomplete batches by the epoch they opened in. Its lock is a leaf.
 #[derive(Default)]
@@ -23,7 +24,7 @@ struct State {
     /// Incomplete batches per epoch, oldest first; only the last may be zero.
     counts: VecDeque<(u64, usize)>,
     /// Flushes that run: each waits until no count up to its epoch is left.
-    running: BTreeMap<u64, Running>,
+    running: Numbered<Running>,
     next: u64,
 }
 
@@ -133,11 +134,11 @@ impl Future for Flush {
         let waker = cx.waker().clone();
         let mut state = self.flushes.lock();
         let clear = state.clear_to();
-        let Some(running) = state.running.get_mut(&self.id) else {
+        let Some(running) = state.running.get_mut(self.id) else {
             return Poll::Ready(());
         };
         let replaced = if running.epoch < clear {
-            let ended = state.running.remove(&self.id);
+            let ended = state.running.remove(self.id);
             self.flushes
                 .running
                 .store(state.running.len(), Ordering::Relaxed);
@@ -156,7 +157,7 @@ impl Future for Flush {
 impl Drop for Flush {
     fn drop(&mut self) {
         let mut state = self.flushes.lock();
-        let ended = state.running.remove(&self.id);
+        let ended = state.running.remove(self.id);
         self.flushes
             .running
             .store(state.running.len(), Ordering::Relaxed);

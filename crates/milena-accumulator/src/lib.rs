@@ -99,6 +99,7 @@ mod gate;
 mod inbox;
 mod lanes;
 mod names;
+mod numbered;
 mod outcome;
 mod pool;
 mod queue;

@@ -1,7 +1,6 @@
 //! The memory of records: an exact budget, chunks that come back, and waiters served in order.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::mem;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -10,6 +9,7 @@ use std::time::Instant;
 use crate::bin::Bin;
 use crate::body::Pages;
 use crate::gate::CloseReason;
+use crate::numbered::Numbered;
 use crate::room::RoomError;
 
 /// Memory taken out of the budget: so many bytes, some of them as chunks that are ready to use. Plain data; whoever
@@ -69,10 +69,10 @@ struct State {
     pages: Vec<Arc<Pages>>,
     /// Lists for stocks of several chunks.
     lists: Vec<Vec<Vec<u8>>>,
-    /// Waiters in order of arrival.
-    queue: VecDeque<u64>,
-    waiters: BTreeMap<u64, Waiter>,
-    answers: BTreeMap<u64, Result<Stock, RoomError>>,
+    /// In order of arrival, which is that of their numbers.
+    waiters: Numbered<Waiter>,
+    /// For those who have not come for it yet.
+    answers: Numbered<Result<Stock, RoomError>>,
     deadlines: BTreeSet<(Instant, u64)>,
     next: u64,
     exhausted: u64,
@@ -107,9 +107,8 @@ impl Pool {
                 free: Vec::new(),
                 pages: Vec::new(),
                 lists: Vec::new(),
-                queue: VecDeque::new(),
-                waiters: BTreeMap::new(),
-                answers: BTreeMap::new(),
+                waiters: Numbered::default(),
+                answers: Numbered::default(),
                 deadlines: BTreeSet::new(),
                 next: 0,
                 exhausted: 0,
@@ -252,17 +251,12 @@ impl Pool {
     /// Grants the first waiters what they need, as long as there is enough.
     fn serve(&self, state: &mut State) -> Vec<Waker> {
         let mut woken = Vec::new();
-        while let Some(id) = state.queue.front().copied() {
-            let Some(waiter) = state.waiters.get(&id) else {
-                state.queue.pop_front();
-                continue;
-            };
+        while let Some((id, waiter)) = state.waiters.first() {
             let bytes = waiter.bytes;
             if state.available < bytes {
                 break;
             }
             let stock = state.grant(bytes, bytes / self.chunk, self);
-            state.queue.pop_front();
             woken.extend(state.answer(id, Ok(stock)));
         }
         self.count(state);
@@ -304,7 +298,6 @@ impl Pool {
                 waker: None,
             },
         );
-        state.queue.push_back(id);
         state.deadlines.insert((deadline, id));
         let woken = self.serve(&mut state);
         if deadline <= now && state.remove(id).is_some() {
@@ -312,7 +305,7 @@ impl Pool {
             state.answers.insert(id, Err(RoomError::TimedOut));
             self.count(&state);
         }
-        let waits = state.waiters.contains_key(&id);
+        let waits = state.waiters.get(id).is_some();
         let first = waits && state.waiters.len() == 1;
         drop(state);
         wake(woken);
@@ -326,12 +319,12 @@ impl Pool {
     pub(crate) fn poll(&self, id: u64, cx: &mut Context<'_>) -> Poll<Result<Stock, RoomError>> {
         let waker = cx.waker().clone();
         let mut state = self.lock();
-        if let Some(answer) = state.answers.remove(&id) {
+        if let Some(answer) = state.answers.remove(id) {
             drop(state);
             drop(waker);
             return Poll::Ready(answer);
         }
-        let replaced = match state.waiters.get_mut(&id) {
+        let replaced = match state.waiters.get_mut(id) {
             Some(waiter) => waiter.waker.replace(waker),
             None => Some(waker),
         };
@@ -343,7 +336,7 @@ impl Pool {
     /// Ends a wait, granted or not, and serves the next.
     pub(crate) fn leave(&self, id: u64) {
         let mut state = self.lock();
-        let answer = state.answers.remove(&id);
+        let answer = state.answers.remove(id);
         let waiter = state.remove(id);
         let woken = self.serve(&mut state);
         drop(state);
@@ -380,7 +373,7 @@ impl Pool {
     pub(crate) fn close(&self, reason: CloseReason, bin: &mut Bin) {
         let mut state = self.lock();
         state.closed = Some(reason);
-        for id in mem::take(&mut state.queue) {
+        while let Some((id, _)) = state.waiters.first() {
             let woken = state.answer(id, Err(RoomError::Closed(reason)));
             woken.into_iter().for_each(|waker| bin.wake(waker));
         }
@@ -441,7 +434,7 @@ impl State {
     }
 
     fn remove(&mut self, id: u64) -> Option<Waiter> {
-        let waiter = self.waiters.remove(&id)?;
+        let waiter = self.waiters.remove(id)?;
         self.deadlines.remove(&(waiter.deadline, id));
         Some(waiter)
     }

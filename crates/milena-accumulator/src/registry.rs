@@ -12,6 +12,7 @@ use crate::bin::Bin;
 use crate::failure::BrokerError;
 use crate::gate::CloseReason;
 use crate::names::{Entry, Names};
+use crate::numbered::Numbered;
 use crate::topic::{Slot, Topic};
 
 /// Why a topic, or one of its partitions, cannot be written to.
@@ -80,8 +81,8 @@ pub(crate) struct Registry {
 #[derive(Default)]
 struct Waiting {
     next: u64,
-    waiters: BTreeMap<u64, Waiter>,
-    answers: BTreeMap<u64, Result<Arc<Topic>, TopicError>>,
+    waiters: Numbered<Waiter>,
+    answers: Numbered<Result<Arc<Topic>, TopicError>>,
     deadlines: BTreeSet<(Instant, u64)>,
     /// Topics that are waited for, with how many wait and the last error.
     names: BTreeMap<Arc<str>, Named>,
@@ -111,7 +112,7 @@ impl Waiting {
     }
 
     fn remove(&mut self, id: u64) -> Option<Waiter> {
-        let waiter = self.waiters.remove(&id)?;
+        let waiter = self.waiters.remove(id)?;
         self.deadlines.remove(&(waiter.deadline, id));
         if let Some(named) = self.names.get_mut(&waiter.name) {
             named.waiters -= 1;
@@ -127,7 +128,7 @@ impl Waiting {
             return Vec::new();
         }
         let of = self.waiters.iter().filter(|(_, w)| &*w.name == name);
-        of.map(|(id, _)| *id).collect()
+        of.map(|(id, _)| id).collect()
     }
 }
 
@@ -208,7 +209,7 @@ impl Registry {
     fn answer_known(&self, topic: &Arc<Topic>, bin: &mut Bin) {
         let mut waiting = self.waiting();
         for id in waiting.of(topic.name()) {
-            let wants = waiting.waiters.get(&id).and_then(|w| w.partition);
+            let wants = waiting.waiters.get(id).and_then(|w| w.partition);
             if wants.is_none_or(|partition| partition < topic.partition_count()) {
                 let woken = waiting.answer(id, Ok(Arc::clone(topic)));
                 woken.into_iter().for_each(|waker| bin.wake(waker));
@@ -300,12 +301,12 @@ impl Registry {
     fn poll(&self, id: u64, cx: &mut Context<'_>) -> Poll<Result<Arc<Topic>, TopicError>> {
         let waker = cx.waker().clone();
         let mut waiting = self.waiting();
-        if let Some(answer) = waiting.answers.remove(&id) {
+        if let Some(answer) = waiting.answers.remove(id) {
             drop(waiting);
             drop(waker);
             return Poll::Ready(answer);
         }
-        let replaced = match waiting.waiters.get_mut(&id) {
+        let replaced = match waiting.waiters.get_mut(id) {
             Some(waiter) => waiter.waker.replace(waker),
             None => Some(waker),
         };
@@ -316,7 +317,7 @@ impl Registry {
 
     fn leave(&self, id: u64) {
         let mut waiting = self.waiting();
-        let answer = waiting.answers.remove(&id);
+        let answer = waiting.answers.remove(id);
         let waiter = waiting.remove(id);
         drop(waiting);
         drop((answer, waiter));
@@ -343,7 +344,7 @@ impl Registry {
             if at > now {
                 break;
             }
-            let Some(waiter) = waiting.waiters.get(&id) else {
+            let Some(waiter) = waiting.waiters.get(id) else {
                 waiting.deadlines.remove(&(at, id));
                 continue;
             };
@@ -362,8 +363,7 @@ impl Registry {
     pub(crate) fn close(&self, reason: CloseReason, bin: &mut Bin) {
         let mut waiting = self.waiting();
         waiting.closed = Some(reason);
-        let ids: Vec<u64> = waiting.waiters.keys().copied().collect();
-        for id in ids {
+        while let Some((id, _)) = waiting.waiters.first() {
             let woken = waiting.answer(id, Err(TopicError::Closed(reason)));
             woken.into_iter().for_each(|waker| bin.wake(waker));
         }

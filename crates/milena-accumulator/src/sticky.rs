@@ -1,6 +1,5 @@
 //! Where unkeyed records go next (KIP-794).
 
-use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -46,15 +45,18 @@ impl Chooser {
 
 /// How leaders keep up, for all topics. Its lock is a leaf.
 #[derive(Default)]
-pub(crate) struct Latencies(Mutex<BTreeMap<i32, LeaderLatency>>);
+pub(crate) struct Latencies(Mutex<Vec<(i32, LeaderLatency)>>);
 
 impl Latencies {
     pub(crate) fn note(&self, now: Instant, node: i32, sendable: bool) {
         let mut nodes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        nodes
-            .entry(node)
-            .or_insert_with(|| LeaderLatency::new(now))
-            .on_ready(now, sendable);
+        let at = nodes
+            .binary_search_by_key(&node, |(node, _)| *node)
+            .unwrap_or_else(|at| {
+                nodes.insert(at, (node, LeaderLatency::new(now)));
+                at
+            });
+        nodes[at].1.on_ready(now, sendable);
     }
 
     fn late(&self, timeout: Option<Duration>) -> Vec<i32> {
