@@ -13,7 +13,7 @@ mod end;
 
 mod answers;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::ops::RangeInclusive;
 use std::time::Instant;
 
@@ -23,7 +23,7 @@ use crate::bootstrap::Bootstrap;
 use crate::connection::Connection;
 use crate::refresh::Refresh;
 use crate::versions::Features;
-use crate::{Action, Address, Cluster, Config, ConnectionId, Event, NodeId, NodeState, Rng};
+use crate::{Action, Address, Cluster, Config, ConnectionId, Event, Few, NodeId, NodeState, Rng};
 
 pub use wants::{Endpoint, LeaderHint};
 
@@ -45,11 +45,11 @@ pub struct Client<R> {
     config: Config,
     rng: Rng,
     /// Every attempt and connection that was not given up.
-    connections: BTreeMap<ConnectionId, Connection<R>>,
-    nodes: BTreeMap<NodeId, Node>,
+    connections: Few<ConnectionId, Connection<R>>,
+    nodes: Few<NodeId, Node>,
     /// Brokers that the owner has something to say to and that are not connected; not all need be
     /// known.
-    wanted: BTreeSet<NodeId>,
+    wanted: Few<NodeId, ()>,
     any_wanted: bool,
     bootstrap: Bootstrap,
     refresh: Refresh,
@@ -114,9 +114,9 @@ impl<R> Client<R> {
                 config.retry_backoff,
             ),
             rng,
-            connections: BTreeMap::new(),
-            nodes: BTreeMap::new(),
-            wanted: BTreeSet::new(),
+            connections: Few::new(),
+            nodes: Few::new(),
+            wanted: Few::new(),
             any_wanted: false,
             metadata_waits: None,
             cluster: Cluster::default(),

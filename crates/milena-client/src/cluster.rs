@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use milena_wire::{ErrorCode, Uuid};
 
-use crate::{Address, NodeId};
+use crate::{Address, Few, NodeId};
 
 /// What is known of a cluster.
 #[derive(Clone, Debug, Default)]
@@ -13,7 +13,7 @@ pub struct Cluster {
     pub id: Option<String>,
     /// The controller, or the broker that forwards to it.
     pub controller: Option<NodeId>,
-    pub(crate) brokers: BTreeMap<NodeId, Broker>,
+    pub(crate) brokers: Few<NodeId, Broker>,
     pub(crate) topics: BTreeMap<Arc<str>, TopicMetadata>,
     pub(crate) version: u64,
 }

@@ -134,6 +134,7 @@
 mod address;
 mod backoff;
 mod config;
+mod few;
 mod id;
 mod rng;
 
@@ -161,5 +162,6 @@ pub use event::{
 pub use failure::{
     BrokerFault, CloseReason, ConnectFailure, NotKafka, Unreachable, VersionMismatch,
 };
+pub use few::Few;
 pub use id::{ConnectionId, NodeId};
 pub use rng::Rng;

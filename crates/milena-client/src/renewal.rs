@@ -1,5 +1,4 @@
 //! How an answer about the cluster becomes part of the view of it.
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use milena_wire::api::metadata::{
@@ -9,7 +8,7 @@ use milena_wire::{ErrorCode, Uuid};
 use tracing::warn;
 
 use crate::cluster::{Broker, Cluster, PartitionMetadata, TopicMetadata};
-use crate::{Address, LeaderHint, MetadataUpdate, NodeId};
+use crate::{Address, Few, LeaderHint, MetadataUpdate, NodeId};
 
 /// The first version of Metadata whose leader epochs can be trusted: brokers that speak only older
 /// ones may tell old epochs with new leaders.
@@ -183,7 +182,7 @@ impl TopicMetadata {
         &mut self,
         topic: &MetadataResponseTopic<'_>,
         new: &[&MetadataResponsePartition],
-        brokers: &BTreeMap<NodeId, Broker>,
+        brokers: &Few<NodeId, Broker>,
         trusted: bool,
         applied: &mut Applied,
     ) -> bool {
@@ -267,8 +266,8 @@ impl PartitionMetadata {
 }
 
 /// The brokers of an answer; entries without a usable address are left out.
-fn brokers_of(answer: &MetadataResponse<'_>) -> BTreeMap<NodeId, Broker> {
-    let mut brokers = BTreeMap::new();
+fn brokers_of(answer: &MetadataResponse<'_>) -> Few<NodeId, Broker> {
+    let mut brokers = Few::new();
     for broker in &answer.brokers {
         let id = NodeId(broker.node_id);
         match u16::try_from(broker.port) {

@@ -1,5 +1,4 @@
 //! Which APIs a broker speaks, in which versions, and what its cluster has agreed on.
-use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
 use milena_wire::{ApiKey, ApiVersionsResponse};
@@ -62,14 +61,14 @@ impl Versions {
 #[derive(Clone, Debug)]
 pub(crate) struct Features {
     epoch: i64,
-    levels: BTreeMap<String, i16>,
+    levels: Vec<(String, i16)>,
 }
 
 impl Default for Features {
     fn default() -> Self {
         Self {
             epoch: -1,
-            levels: BTreeMap::new(),
+            levels: Vec::new(),
         }
     }
 }
@@ -88,7 +87,10 @@ impl Features {
     }
 
     pub(crate) fn level(&self, name: &str) -> Option<i16> {
-        self.levels.get(name).copied()
+        let mut levels = self.levels.iter();
+        levels
+            .find(|(other, _)| other == name)
+            .map(|(_, level)| *level)
     }
 }
 

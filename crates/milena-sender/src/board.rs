@@ -3,11 +3,11 @@
 //! The cost of every method is that of the one partition it is about. A partition that has
 //! nothing to send is in no list.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use milena_accumulator::Slot;
-use milena_client::NodeId;
+use milena_client::{Few, NodeId};
 
 use crate::lingering::Lingering;
 use crate::partition::{Partition, Reason, Rules, Schedule};
@@ -16,7 +16,7 @@ use crate::partition::{Partition, Reason, Rules, Schedule};
 #[derive(Debug, Default)]
 pub(crate) struct Board {
     partitions: Vec<Partition>,
-    nodes: BTreeMap<NodeId, Node>,
+    nodes: Few<NodeId, Node>,
     timers: BTreeSet<(Instant, Slot)>,
     /// Parked for want of a producer id.
     unidentified: Vec<Slot>,
@@ -68,7 +68,7 @@ impl Board {
     }
 
     pub(crate) fn node_mut(&mut self, node: NodeId) -> &mut Node {
-        self.nodes.entry(node).or_default()
+        self.nodes.get_or_insert_with(node, Node::default)
     }
 
     /// Puts a partition where it belongs after any of its fields changed.
@@ -77,22 +77,14 @@ impl Board {
             return;
         };
         let next = partition.decide(rules);
-        if next != partition.schedule {
-            if let Schedule::Lingering(node, until) = partition.schedule {
-                self.nodes
-                    .entry(node)
-                    .or_default()
-                    .lingering
-                    .remove(until, slot);
+        let before = std::mem::replace(&mut partition.schedule, next);
+        if next != before {
+            if let Schedule::Lingering(node, until) = before {
+                self.node_mut(node).lingering.remove(until, slot);
             }
-            partition.schedule = next;
             match next {
                 Schedule::Lingering(node, until) => {
-                    self.nodes
-                        .entry(node)
-                        .or_default()
-                        .lingering
-                        .insert(until, slot);
+                    self.node_mut(node).lingering.insert(until, slot);
                     self.ring(node);
                 }
                 Schedule::Parked(Reason::NoProducerId) => self.unidentified.push(slot),
@@ -120,7 +112,7 @@ impl Board {
         };
         if partition.listed != Some(node) {
             partition.listed = Some(node);
-            self.nodes.entry(node).or_default().ready.push_back(slot);
+            self.node_mut(node).ready.push_back(slot);
             self.ring(node);
         }
     }
@@ -146,7 +138,7 @@ impl Board {
     pub(crate) fn unpop(&mut self, node: NodeId, slot: Slot) {
         if let Some(partition) = self.partitions.get_mut(slot.0 as usize) {
             partition.listed = Some(node);
-            self.nodes.entry(node).or_default().ready.push_front(slot);
+            self.node_mut(node).ready.push_front(slot);
         }
     }
 
@@ -173,7 +165,7 @@ impl Board {
 
     /// Something came up for `node`.
     pub(crate) fn ring(&mut self, node: NodeId) {
-        let entry = self.nodes.entry(node).or_default();
+        let entry = self.node_mut(node);
         if !entry.rung {
             entry.rung = true;
             self.rung.push(node);

@@ -75,9 +75,9 @@ impl Sender {
                 let at =
                     broker.map_or_else(String::new, |broker| format!(" at {}", broker.address));
                 // What is known of an advertised address says more.
-                self.unreachable
-                    .entry(node)
-                    .or_insert_with(|| format!("no connection to broker {}{at}: {reason}", node.0));
+                self.unreachable.get_or_insert_with(node, || {
+                    format!("no connection to broker {}{at}: {reason}", node.0)
+                });
                 if self.board.wants(node) {
                     self.client.want(now, node);
                 }

@@ -6,8 +6,8 @@ use std::time::Instant;
 
 use milena_accumulator::{Accumulator, Bin, News, Slot, Verdict};
 use milena_client::{
-    Action, BrokerFault, Client, CloseReason, ConnectFailure, ConnectionId, NodeId, NodeState, Rng,
-    Why,
+    Action, BrokerFault, Client, CloseReason, ConnectFailure, ConnectionId, Few, NodeId, NodeState,
+    Rng, Why,
 };
 use milena_transaction::Idempotence;
 use milena_wire::{ApiKey, ProduceRequest, Request as _, Uuid};
@@ -51,7 +51,7 @@ pub struct Sender {
     pub(crate) topics: BTreeMap<Arc<str>, TopicState>,
     pub(crate) topic_ids: BTreeMap<Uuid, Arc<str>>,
     /// Why brokers could not be reached at the last attempt.
-    pub(crate) unreachable: BTreeMap<NodeId, String>,
+    pub(crate) unreachable: Few<NodeId, String>,
     /// Topics that are in use and whose metadata has not been told so.
     pub(crate) in_use: Vec<Arc<str>>,
     pub(crate) to_cut: Vec<SealItem>,
@@ -117,7 +117,7 @@ impl Sender {
             board: Board::default(),
             topics: BTreeMap::new(),
             topic_ids: BTreeMap::new(),
-            unreachable: BTreeMap::new(),
+            unreachable: Few::new(),
             in_use: Vec::new(),
             to_cut: Vec::new(),
             round: 0,

@@ -1,10 +1,10 @@
 //! Which bell belongs to which broker: how appenders find the task that serves a partition.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 
 use milena_accumulator::{Urgency, Wake};
+use milena_client::Few;
 
 use crate::bell::Bell;
 
@@ -14,7 +14,7 @@ pub(crate) struct Bells {
     epoch: Instant,
     /// Rung for everything that no connection serves.
     pub(crate) control: Arc<Bell>,
-    nodes: RwLock<BTreeMap<i32, Arc<Bell>>>,
+    nodes: RwLock<Few<i32, Arc<Bell>>>,
 }
 
 impl Bells {

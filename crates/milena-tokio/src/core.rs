@@ -1,13 +1,12 @@
 //! The sender behind one lock, and what every visit to it owes the others.
 
-use std::collections::BTreeMap;
 use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use milena_accumulator::{Accumulator, Bin, CloseReason};
-use milena_client::{Action, ConnectionId};
+use milena_client::{Action, ConnectionId, Few};
 use milena_sender::{Event, Sender};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -28,7 +27,7 @@ pub(crate) struct Core {
     pub(crate) bells: Arc<Bells>,
     pub(crate) network: Network,
     /// The tasks that carry connections. Its lock is taken under the sender's, never the other way round.
-    lines: Mutex<BTreeMap<ConnectionId, Arc<Line>>>,
+    lines: Mutex<Few<ConnectionId, Arc<Line>>>,
     pub(crate) status: watch::Sender<Status>,
     callbacks: Callbacks,
     is_ending: AtomicBool,
@@ -241,7 +240,7 @@ impl Core {
         self.lines().remove(&connection);
     }
 
-    fn lines(&self) -> MutexGuard<'_, BTreeMap<ConnectionId, Arc<Line>>> {
+    fn lines(&self) -> MutexGuard<'_, Few<ConnectionId, Arc<Line>>> {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -117,7 +117,7 @@ impl<R> Client<R> {
     pub(super) fn sync_nodes(&mut self, now: Instant) {
         let mut moved = Vec::new();
         let mut gone = Vec::new();
-        for (id, node) in &mut self.nodes {
+        for (id, node) in self.nodes.iter_mut() {
             match self.cluster.brokers.get(id) {
                 Some(broker) if broker.address.is_same(&node.address) => {
                     node.known = true;
@@ -143,10 +143,9 @@ impl<R> Client<R> {
                 None => drop(self.nodes.remove(&id)),
             }
         }
-        for (&id, broker) in &self.cluster.brokers {
+        for (&id, broker) in self.cluster.brokers.iter() {
             self.nodes
-                .entry(id)
-                .or_insert_with(|| Node::new(broker.address.clone()));
+                .get_or_insert_with(id, || Node::new(broker.address.clone()));
         }
     }
 

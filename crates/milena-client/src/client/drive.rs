@@ -75,7 +75,7 @@ impl<R> Client<R> {
     pub(super) fn connect_wanted(&mut self, now: Instant) {
         let mut ready = Vec::new();
         let mut next: Option<Instant> = None;
-        for &id in &self.wanted {
+        for &id in self.wanted.keys() {
             let Some(node) = self.nodes.get(&id).filter(|node| node.known) else {
                 continue;
             };

@@ -1,5 +1,4 @@
 //! What the owner wants: connections, requests, topics, an end.
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use milena_wire::{ApiKey, Version};
@@ -8,7 +7,9 @@ use tracing::debug;
 use super::Client;
 use crate::cluster::Broker;
 use crate::connection::{InFlight, Request, Writing};
-use crate::{Address, CloseReason, ConnectionId, Event, LostReason, MetadataUpdate, NodeId, Why};
+use crate::{
+    Address, CloseReason, ConnectionId, Event, Few, LostReason, MetadataUpdate, NodeId, Why,
+};
 
 /// Where an answer says that the leader of a partition is now (KIP-951).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +49,7 @@ impl<R> Client<R> {
             .nodes
             .get(&node)
             .is_some_and(|node| node.connection.is_some());
-        if !self.shut_down && !connected && self.wanted.insert(node) {
+        if !self.shut_down && !connected && self.wanted.insert(node, ()).is_none() {
             self.connect_wanted(now);
         }
     }
@@ -194,8 +195,8 @@ impl<R> Client<R> {
             ..MetadataUpdate::default()
         };
         let mut applied = 0;
-        let mut changed = BTreeSet::new();
-        let brokers: BTreeMap<_, _> = endpoints
+        let mut changed = Vec::new();
+        let brokers: Few<_, _> = endpoints
             .iter()
             .filter_map(|endpoint| Some((endpoint.node, endpoint.broker()?)))
             .collect();
@@ -205,12 +206,14 @@ impl<R> Client<R> {
                 continue;
             };
             applied += 1;
-            changed.insert(topic);
+            changed.push(topic);
             if let Some(broker) = broker {
                 update.brokers_changed |= self.cluster.put_broker(broker);
             }
         }
-        update.changed.extend(changed);
+        changed.sort_unstable();
+        changed.dedup();
+        update.changed = changed;
         if update.brokers_changed {
             self.sync_nodes(now);
         }
