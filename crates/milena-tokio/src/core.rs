@@ -91,6 +91,15 @@ impl Core {
         // Read under the lock, so that no later visit has an earlier time.
         let now = Instant::now();
         let result = act(&mut sender, now);
+        (result, self.follow_up(sender, now))
+    }
+
+    /// Does what the sender wants done, lets it go, and says when it wants to be visited again.
+    fn follow_up(
+        self: &Arc<Self>,
+        mut sender: MutexGuard<'_, Sender>,
+        now: Instant,
+    ) -> Option<Instant> {
         while let Some(action) = sender.poll_action(now) {
             self.perform(action);
         }
@@ -116,7 +125,7 @@ impl Core {
         if self.callbacks.run() && self.is_ending.load(Ordering::Relaxed) {
             self.bells.control.ring();
         }
-        (result, timeout)
+        timeout
     }
 
     fn spare(&self) -> MutexGuard<'_, Bin> {
