@@ -98,6 +98,7 @@ impl Sender {
         topic.slots.get(usize::try_from(index).ok()?).copied()
     }
 
+    #[inline(always)]
     pub(crate) fn pop_in_flight(&mut self, slot: Slot) -> Option<Parcel> {
         let partition = self.board.get_mut(slot)?;
         let parcel = partition.in_flight.pop_front()?;
