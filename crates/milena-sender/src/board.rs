@@ -36,8 +36,6 @@ pub(crate) struct Node {
     pub(crate) ready: VecDeque<Slot>,
     /// Partitions with an open batch, by when they are due.
     pub(crate) lingering: Lingering,
-    /// When a batch is due at the earliest that opens after the last request.
-    pub(crate) next_due: Option<Instant>,
     /// The last thing handed out was work for the compressor: next comes a request.
     pub(crate) sealed_last: bool,
     rung: bool,

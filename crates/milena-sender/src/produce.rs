@@ -89,7 +89,6 @@ impl Sender {
         for topic in items.chunk_by(same_topic) {
             self.note_use(now, topic[0].topic.shared_name());
         }
-        self.board.node_mut(node).next_due = now.checked_add(self.config.linger);
         self.counters.requests += 1;
         let answered = self.config.acks != crate::Acks::None;
         let request = Request::Produce(slots);

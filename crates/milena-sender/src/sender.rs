@@ -362,19 +362,16 @@ impl Sender {
         }
     }
 
-    /// When a lingering batch of this connection's node is due, or may be.
-    ///
-    /// After a request batches are about to open: whoever looks again once the first of them may be due need not be
-    /// woken when it opens, and mostly comes in time for it.
+    /// When a lingering batch of this connection's node is due.
     pub fn poll_timeout_of(&self, now: Instant, connection: ConnectionId) -> Option<Instant> {
         let node = self.client.node_of(connection)?;
         match self.client.state(now, node) {
-            NodeState::Ready(_) => {
-                let node = self.board.node(node)?;
-                let lingering = node.lingering.first().map(|(until, _)| until);
-                let may_be = || node.next_due.filter(|due| *due > now);
-                lingering.or_else(may_be)
-            }
+            NodeState::Ready(_) => self
+                .board
+                .node(node)?
+                .lingering
+                .first()
+                .map(|(until, _)| until),
             NodeState::Throttled(until) if self.board.wants(node) => Some(until),
             _ => None,
         }

@@ -8,24 +8,18 @@ use milena_sender::accumulator::{
     self, Clock, Delivery, DeliveryError, FailureReason, Fate, Record, RecordMetadata, Target,
     Value, Want,
 };
-use milena_sender::client::NodeId;
 use milena_sim::World;
 
 const TOPIC: &str = "t";
 
 /// A cluster with one topic of one partition, led by broker 1, whose producer is known there.
 fn started(brokers: usize) -> World {
-    started_with(brokers, Duration::ZERO)
-}
-
-/// The same, and batches linger.
-fn started_with(brokers: usize, linger: Duration) -> World {
     let config = Config {
-        linger,
+        linger: Duration::ZERO,
         ..Config::default()
     };
     let records = accumulator::Config {
-        linger,
+        linger: Duration::ZERO,
         ..accumulator::Config::default()
     };
     let cluster = ClusterConfig {
@@ -123,21 +117,6 @@ fn of_a_thousand_brokers_two_are_connected_to() {
     assert!(connections.most <= 2, "{connections:?}");
     assert_eq!(world.cluster.journal().connections_of(1).total, 1);
     assert_eq!(stored(&world).len(), 51);
-}
-
-#[test]
-fn a_connection_looks_once_for_what_opened_after_its_last_request() {
-    let linger = Duration::from_millis(50);
-    let mut world = started_with(1, linger);
-    let leader = NodeId(1);
-    let connection = world.sender.client().connection_to(leader).unwrap();
-    let now = world.clock().now();
-    let due = world.sender.poll_timeout_of(now, connection).unwrap();
-    assert!(now < due && due < now + linger, "the request took a while");
-    let later = world.elapsed() + linger;
-    world.run_until(later, |_| false);
-    let now = world.clock().now();
-    assert_eq!(world.sender.poll_timeout_of(now, connection), None);
 }
 
 #[test]
