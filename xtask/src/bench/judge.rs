@@ -72,13 +72,6 @@ pub fn best(cells: &[Cell], metric: Metric, most: bool) -> Option<(f64, &str)> {
     }
 }
 
-/// A figure of the rival that takes the least CPU, and whose it is.
-fn cheapest(cells: &[Cell], metric: Metric) -> Option<(f64, &str)> {
-    let (_, cheapest) = best(cells, Metric::Cpu, false)?;
-    let cell = cells.iter().find(|cell| cell.label == cheapest)?;
-    Some((cell.median(metric)?.0, cheapest))
-}
-
 /// Judges one goal of one of milena's variants. `codec` is the codec's own time for a record of this row.
 pub fn judge(
     goal: &Goal,
@@ -125,17 +118,6 @@ pub fn judge(
                 against,
                 false,
             )
-        }
-        Goal::AtMostCheapest(metric, limit) => {
-            let text = format!("{} ≤ {limit} of the cheapest peer's", name(metric));
-            let verdict = ratio(text, metric, limit, cheapest(cells, metric), false);
-            let least = best(cells, metric, false);
-            Verdict {
-                measured: verdict.measured.zip(least).map(|(said, (least, whose))| {
-                    format!("{said}; the least of all {} of {whose}", short(least))
-                }),
-                ..verdict
-            }
         }
         Goal::AtLeastBest(metric, limit) => {
             let against = best(cells, metric, true);

@@ -108,8 +108,6 @@ pub enum Metric {
 pub enum Goal {
     /// At most so many times the least of the peers, in the same row.
     AtMostBest(Metric, f64),
-    /// At most so many times that of the peer with the least CPU, in the same row.
-    AtMostCheapest(Metric, f64),
     /// At least so many times the most of the peers, in the same row.
     AtLeastBest(Metric, f64),
     /// At most so many times the floor, in the same row.
