@@ -180,13 +180,7 @@ fn measure_row(
         (true, Some(kafka)) => kafka,
         (true, kafka) => {
             let kafka = kafka.insert(Brokers::start(&load)?);
-            // It is compiled while it runs: without this, whoever comes first would measure that.
-            for (index, entry) in entries.iter().enumerate() {
-                let topic = format!("{}-warm-up-{index}", row.name);
-                let result = entry.run(row, &load, kafka, &topic);
-                let failed = result.map_or_else(|error| format!(": {error:#}"), |_| String::new());
-                println!("  warmed up by {}{failed}", entry.cell.label);
-            }
+            warm_up(row, &load, &entries, kafka);
             kafka
         }
         (false, _) => {
@@ -229,6 +223,16 @@ fn measure_row(
     }
     println!("  {:.0} s", begun.elapsed().as_secs_f64());
     Ok(cells)
+}
+
+/// Lets everybody send to a real Kafka once. It is compiled while it runs: else whoever comes first would measure that.
+fn warm_up(row: &Row, load: &Load, entries: &[Entry<'_>], kafka: &mut Brokers) {
+    for (index, entry) in entries.iter().enumerate() {
+        let topic = format!("{}-warm-up-{index}", row.name);
+        let result = entry.run(row, load, kafka, &topic);
+        let failed = result.map_or_else(|error| format!(": {error:#}"), |_| String::new());
+        println!("  warmed up by {}{failed}", entry.cell.label);
+    }
 }
 
 /// Which peers are far behind the best one in all that this row's goals compare with it, or could not be measured.
