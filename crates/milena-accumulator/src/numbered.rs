@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 /// Values by number. New numbers are larger than those before, and the oldest leave first, or nearly so: both are as
 /// cheap as with a queue. Any other is found by halving, and closes up the shorter side when it leaves.
 ///
-/// `BTreeMap` would do as well, for five times the code in every crate that builds one.
+/// A `BTreeMap` would do as well, for much more code in every crate that builds one.
 pub(crate) struct Numbered<T>(VecDeque<(u64, T)>);
 
 impl<T> Default for Numbered<T> {
@@ -62,11 +62,9 @@ impl<T> Numbered<T> {
 
     /// Where the number is, or belongs.
     fn place(&self, id: u64) -> Result<usize, usize> {
-        // The usual ones first: who comes is the last, who goes the first.
-        match self.0.back() {
-            Some((last, _)) if *last < id => return Err(self.0.len()),
-            None => return Err(0),
-            _ => {}
+        // Who comes is mostly the last.
+        if self.0.back().is_some_and(|(last, _)| *last < id) {
+            return Err(self.0.len());
         }
         self.0.binary_search_by_key(&id, |(id, _)| *id)
     }
