@@ -1,6 +1,5 @@
 //! The accumulator: what users' threads and the sender share.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
@@ -15,6 +14,7 @@ use crate::flush::{Flush, Flushes};
 use crate::gate::{CloseReason, Gate};
 use crate::inbox::{Inbox, News};
 use crate::outcome::Verdict;
+use crate::pace::WaitPace;
 use crate::pool::Pool;
 use crate::queue::{Limits, Open};
 use crate::registry::{Registry, TopicError, WaitTopic};
@@ -40,10 +40,6 @@ pub struct Accumulator {
     latencies: Latencies,
     registry: Arc<Registry>,
     wake: OnceLock<Arc<dyn Wake>>,
-    /// Batches opened behind full ones since somebody gave way.
-    pub(crate) queued: AtomicUsize,
-    /// How many of them are a request's worth.
-    turn: usize,
 }
 
 /// Plain counters, read without stopping anybody: each is right, together they may be a moment apart.
@@ -102,8 +98,6 @@ impl Accumulator {
             latencies: Latencies::default(),
             registry: Arc::new(Registry::new(seed)),
             wake: OnceLock::new(),
-            queued: AtomicUsize::new(0),
-            turn: (config.max_request_size / batch.max(1)).max(1),
             config,
         }
     }
@@ -112,19 +106,6 @@ impl Accumulator {
     pub fn set_wake(&self, wake: Arc<dyn Wake>) {
         // A second one is a mistake without consequence: the first stays.
         let _ = self.wake.set(wake);
-    }
-
-    /// Whether as many batches as fill a request were opened behind full ones, which the sender has not taken yet,
-    /// since [`take_turn`](Self::take_turn): who appends in a loop and shares a thread with the sender lets it run
-    /// then, as there may be memory for long.
-    #[inline(always)]
-    pub fn is_turn_over(&self) -> bool {
-        self.queued.load(Ordering::Relaxed) >= self.turn
-    }
-
-    /// Whether it is, and from now on it is not: of several who append one gives way.
-    pub fn take_turn(&self) -> bool {
-        self.is_turn_over() && self.queued.swap(0, Ordering::Relaxed) >= self.turn
     }
 
     /// What it was built with.
@@ -203,6 +184,31 @@ impl Accumulator {
         wait
     }
 
+    /// Whether batches under way, closed and not done with, have more bytes than connections that keep up need.
+    ///
+    /// That is 2 MiB or four batches at first. Whoever appends in a loop does well to [wait](Self::wait_pace) then: what
+    /// is sent soon is still in the processor's cache, and a loop that finds memory each time would keep its thread from
+    /// the sender until there is none.
+    #[inline(always)]
+    pub fn is_ahead(&self) -> bool {
+        self.pool.is_ahead()
+    }
+
+    /// Waits while that [is so](Self::is_ahead), and 10 ms at the most for each doubling of the limit, of which there
+    /// are as many as it takes to reach `buffer.memory`: it is there to be used where connections are slow or long. The
+    /// limit falls back by half each time sixteen times as much has been sent, and at once when all is.
+    ///
+    /// Those who wait go on in the order they came. [`fire_deadlines`](Self::fire_deadlines) has to be called as for
+    /// other waits. Cancel-safe.
+    pub fn wait_pace(&self, now: Instant) -> WaitPace {
+        let joined = self.pool.join_pace(now);
+        let wait = WaitPace::new(&self.pool, joined.map(|(id, _)| id));
+        if let Some((_, Some(deadline))) = joined {
+            self.wake(-1, Urgency::Opened { deadline });
+        }
+        wait
+    }
+
     /// Begins a flush: everything appended before is sent without lingering. Await it, or drop it to end it.
     pub fn flush(&self) -> Flush {
         let flush = self.flushes.begin();
@@ -240,7 +246,7 @@ impl Accumulator {
         let index = u32::try_from(partition).ok()?;
         let partition = topic.find(index)?;
         let mut queue = partition.lock();
-        let open = queue.take()?;
+        let open = queue.take(&self.pool)?;
         let rest = queue.rest();
         topic.set_depth(index, queue.depth());
         drop(queue);
@@ -276,8 +282,8 @@ impl Accumulator {
         };
         let mut queue = partition.lock();
         let take = || match created_before {
-            Some(created) => queue.take_before(created),
-            None => queue.take(),
+            Some(created) => queue.take_before(created, &self.pool),
+            None => queue.take(&self.pool),
         };
         let taken: Vec<Open> = std::iter::from_fn(take).collect();
         topic.set_depth(index, queue.depth());

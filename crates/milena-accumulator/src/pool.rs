@@ -10,41 +10,9 @@ use crate::bin::Bin;
 use crate::body::Pages;
 use crate::gate::CloseReason;
 use crate::numbered::Numbered;
+use crate::pace::Pace;
 use crate::room::RoomError;
-
-/// Memory taken out of the budget: so many bytes, some of them as chunks that are ready to use. Plain data; whoever
-/// holds it gives it back.
-#[derive(Default)]
-pub(crate) struct Stock {
-    pub(crate) bytes: usize,
-    /// One chunk, the usual case, needs no list.
-    pub(crate) one: Option<Vec<u8>>,
-    pub(crate) more: Vec<Vec<u8>>,
-    /// Empty ones, for a new batch.
-    pub(crate) pages: Option<Arc<Pages>>,
-}
-
-impl Stock {
-    pub(crate) fn chunks(&self) -> usize {
-        usize::from(self.one.is_some()) + self.more.len()
-    }
-
-    fn push(&mut self, chunk: Vec<u8>) {
-        if self.one.is_none() {
-            self.one = Some(chunk);
-        } else {
-            self.more.push(chunk);
-        }
-    }
-
-    fn pop(&mut self) -> Option<Vec<u8>> {
-        self.more.pop().or_else(|| self.one.take())
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.bytes == 0 && self.pages.is_none() && self.one.is_none() && self.more.capacity() == 0
-    }
-}
+use crate::stock::Stock;
 
 /// The budget and the chunks. Its lock is a leaf: nothing else is taken inside. It keeps off the cache line of its
 /// reference counts, as each body holds one.
@@ -59,6 +27,10 @@ pub(crate) struct Pool {
     state: Mutex<State>,
     /// Waiters that are not served. Written under the lock, read without.
     waiting: AtomicUsize,
+    /// Bytes of batches that are closed and not done with. Taken from under the lock.
+    under_way: AtomicUsize,
+    /// The pace's limit to that. Written under the lock, read without.
+    limit: AtomicUsize,
 }
 
 struct State {
@@ -77,6 +49,7 @@ struct State {
     next: u64,
     exhausted: u64,
     closed: Option<CloseReason>,
+    pace: Pace,
 }
 
 struct Waiter {
@@ -97,6 +70,8 @@ pub(crate) struct PoolSnapshot {
 
 impl Pool {
     pub(crate) fn new(total: usize, chunk: usize, batch: usize) -> Self {
+        let pace = Pace::new(total, batch);
+        let limit = pace.limit();
         Self {
             chunk,
             total,
@@ -113,8 +88,11 @@ impl Pool {
                 next: 0,
                 exhausted: 0,
                 closed: None,
+                pace,
             }),
             waiting: AtomicUsize::new(0),
+            under_way: AtomicUsize::new(0),
+            limit: AtomicUsize::new(limit),
         }
     }
 
@@ -207,7 +185,7 @@ impl Pool {
             state.lists.push(more);
         }
         self.keep_pages(&mut state, stock.pages);
-        self.serve_after(state);
+        self.serve_after(state, 0);
     }
 
     /// Gives `bytes` back to the budget, and the chunks that they were.
@@ -216,7 +194,7 @@ impl Pool {
         chunks.retain(|chunk| chunk.capacity() == self.chunk);
         let mut state = self.lock();
         state.take_back(bytes, chunks.into_iter());
-        self.serve_after(state);
+        self.serve_after(state, bytes);
     }
 
     /// The same for all that a body was in. Nobody else has these pages.
@@ -230,7 +208,7 @@ impl Pool {
         let mut state = self.lock();
         state.take_back(bytes, own.drain());
         self.keep_pages(&mut state, Some(pages));
-        self.serve_after(state);
+        self.serve_after(state, bytes);
     }
 
     fn keep_pages(&self, state: &mut State, pages: Option<Arc<Pages>>) {
@@ -240,12 +218,48 @@ impl Pool {
             .extend(pages.filter(|pages| room && pages.capacity() >= self.list));
     }
 
-    /// After something came back: serves those who wait.
-    fn serve_after(&self, mut state: MutexGuard<'_, State>) {
+    /// After something came back, `done` of it from batches: serves those who wait.
+    fn serve_after(&self, mut state: MutexGuard<'_, State>, done: usize) {
         state.trim(self.chunk);
         let woken = self.serve(&mut state);
+        let mut next = Vec::new();
+        if done > 0 {
+            let under_way = self.under_way.fetch_sub(done, Ordering::Relaxed) - done;
+            next = state.pace.done(done, under_way);
+            self.limit.store(state.pace.limit(), Ordering::Relaxed);
+        }
         drop(state);
         wake(woken);
+        wake(next);
+    }
+
+    /// A batch was closed: so many bytes are under way until they are put back.
+    pub(crate) fn begin(&self, bytes: usize) {
+        self.under_way.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Whether more is under way than the [pace](Pace) allows.
+    #[inline]
+    pub(crate) fn is_ahead(&self) -> bool {
+        self.under_way.load(Ordering::Relaxed) > self.limit.load(Ordering::Relaxed)
+    }
+
+    /// Joins those who wait for the others to catch up, if anybody has to; see [`Pace::join`].
+    pub(crate) fn join_pace(&self, now: Instant) -> Option<(u64, Option<Instant>)> {
+        let mut state = self.lock();
+        // What is under way comes back under this lock, so that somebody will see to who joins.
+        (self.is_ahead() && state.closed.is_none()).then(|| state.pace.join(now))
+    }
+
+    pub(crate) fn waits_for_pace(&self, id: u64, waker: &Waker) -> bool {
+        self.lock().pace.waits(id, waker)
+    }
+
+    pub(crate) fn leave_pace(&self, id: u64) {
+        let mut state = self.lock();
+        let next = state.pace.leave(id, self.under_way.load(Ordering::Relaxed));
+        drop(state);
+        wake(next);
     }
 
     /// Grants the first waiters what they need, as long as there is enough.
@@ -347,9 +361,11 @@ impl Pool {
         wake(woken);
     }
 
-    /// The earliest deadline of those who wait.
+    /// The earliest deadline of those who wait, for memory or for the others.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        self.lock().deadlines.first().map(|(at, _)| *at)
+        let state = self.lock();
+        let first = state.deadlines.first().map(|(at, _)| *at);
+        first.into_iter().chain(state.pace.next_look()).min()
     }
 
     /// Ends the waits whose deadline has come.
@@ -364,7 +380,11 @@ impl Pool {
             woken.into_iter().for_each(|waker| bin.wake(waker));
         }
         // The next in line may need less than the one that gave up.
-        for waker in self.serve(&mut state) {
+        let woken = self.serve(&mut state);
+        let under_way = self.under_way.load(Ordering::Relaxed);
+        let next = state.pace.look(now, under_way);
+        self.limit.store(state.pace.limit(), Ordering::Relaxed);
+        for waker in woken.into_iter().chain(next) {
             bin.wake(waker);
         }
     }
@@ -378,6 +398,8 @@ impl Pool {
             woken.into_iter().for_each(|waker| bin.wake(waker));
         }
         self.count(&state);
+        let next = state.pace.end();
+        next.into_iter().for_each(|waker| bin.wake(waker));
     }
 
     pub(crate) fn open(&self) {

@@ -13,8 +13,9 @@ use crate::batch::{Batch, Rest};
 use crate::bin::Bin;
 use crate::body::{Body, Pages, own};
 use crate::outcome::{CallbackEntry, Outcome};
-use crate::pool::{Pool, Stock};
+use crate::pool::Pool;
 use crate::record::Prepared;
+use crate::stock::Stock;
 use crate::topic::{Slot, Topic};
 
 /// How much goes into a batch.
@@ -257,9 +258,12 @@ impl Queue {
         })
     }
 
-    /// Closes the open batch.
-    pub(crate) fn close(&mut self) {
-        self.closed.extend(self.open.take());
+    /// Closes the open batch: its bytes are under way from now on.
+    pub(crate) fn close(&mut self, pool: &Pool) {
+        if let Some(open) = self.open.take() {
+            pool.begin(open.charged);
+            self.closed.push_back(open);
+        }
     }
 
     /// Batches that wait.
@@ -299,18 +303,23 @@ impl Queue {
     }
 
     /// Takes the oldest batch, full or not. Whoever takes it learns from [`rest`](Self::rest) what is left.
-    pub(crate) fn take(&mut self) -> Option<Open> {
-        let taken = self.closed.pop_front().or_else(|| self.open.take())?;
+    pub(crate) fn take(&mut self, pool: &Pool) -> Option<Open> {
+        let closed = self.closed.pop_front();
+        let taken = closed.or_else(|| {
+            let open = self.open.take()?;
+            pool.begin(open.charged);
+            Some(open)
+        })?;
         self.told_filled = !self.closed.is_empty();
         self.told_opened = self.told_filled || self.open.is_some();
         Some(taken)
     }
 
     /// Takes the oldest batch if it was opened before.
-    pub(crate) fn take_before(&mut self, created: Instant) -> Option<Open> {
+    pub(crate) fn take_before(&mut self, created: Instant, pool: &Pool) -> Option<Open> {
         let oldest = self.closed.front().or(self.open.as_ref())?;
         if oldest.created < created {
-            self.take()
+            self.take(pool)
         } else {
             None
         }

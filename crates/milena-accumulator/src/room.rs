@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use crate::gate::CloseReason;
-use crate::pool::{Pool, Stock};
+use crate::pool::Pool;
+use crate::stock::Stock;
 
 /// Why memory was not granted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -95,31 +95,86 @@ fn a_batch_behind_others_goes_on_filling_when_memory_is_back() {
     second.complete(done(0), &mut Bin::new());
 }
 
-#[test]
-fn a_turn_is_over_when_a_requests_worth_of_batches_queues_up() {
+/// One whose appenders are ahead, in memory that has room for more.
+fn ahead() -> (Arc<Accumulator>, Arc<Topic>) {
     let config = Config {
-        batch_size: CHUNK,
-        max_request_size: 4 * CHUNK,
+        buffer_memory: 64 << 20,
         ..Config::default()
     };
     let (accumulator, topic) = with_topic(config, 1);
-    // Each fills a batch, and the next one opens another.
-    let append = || put(&accumulator, &topic, &value(&[1; CHUNK - 100])).unwrap();
-    append();
-    for queued in 0..4 {
-        assert!(!accumulator.is_turn_over(), "{queued} are behind others");
-        append();
+    while !accumulator.is_ahead() {
+        put(&accumulator, &topic, &value(&[1; 1000])).unwrap();
     }
-    assert!(accumulator.is_turn_over());
-    assert!(accumulator.take_turn(), "one gives way");
-    assert!(!accumulator.take_turn(), "and not two");
-    // What is taken before the next one opens queues up behind nothing.
+    (accumulator, topic)
+}
+
+#[test]
+fn who_is_ahead_waits_until_a_batch_is_done_with() {
+    let (accumulator, topic) = ahead();
+    let buffered = accumulator.snapshot().buffered();
+    assert!((2 << 20..3 << 20).contains(&buffered), "{buffered}");
+    let (slot, now) = (topic.slot(0).unwrap(), Instant::now());
+    let mut first = accumulator.wait_pace(now);
+    let mut second = accumulator.wait_pace(now);
+    assert!(poll(&mut first).is_pending());
+    assert!(poll(&mut second).is_pending());
+    assert!(!accumulator.pressed(), "open batches linger nevertheless");
+    let batch = accumulator.take(slot).unwrap().batch;
+    assert!(poll(&mut first).is_pending(), "it is on its way");
+    batch.complete(done(0), &mut Bin::new());
+    assert!(poll(&mut first).is_ready());
+    assert!(poll(&mut second).is_pending(), "one for each batch");
     free_all(&accumulator, &topic);
-    for _ in 0..20 {
-        append();
-        free_all(&accumulator, &topic);
+    assert!(poll(&mut second).is_ready());
+    assert!(poll(&mut accumulator.wait_pace(now)).is_ready());
+}
+
+#[test]
+fn nobody_is_held_back_for_long() {
+    let (accumulator, topic) = ahead();
+    let start = Instant::now();
+    let mut bin = Bin::new();
+    for n in 0..3 {
+        let now = start + n * Duration::from_millis(10);
+        let mut wait = accumulator.wait_pace(now);
+        assert!(poll(&mut wait).is_pending());
+        let at = now + Duration::from_millis(10);
+        assert_eq!(accumulator.next_deadline(), Some(at));
+        accumulator.fire_deadlines(at, &mut bin);
+        assert!(poll(&mut wait).is_ready());
+        let buffered = accumulator.snapshot().buffered();
+        while !accumulator.is_ahead() {
+            put(&accumulator, &topic, &value(&[1; 1000])).unwrap();
+        }
+        assert!(accumulator.snapshot().buffered() > buffered * 19 / 10);
     }
-    assert!(!accumulator.is_turn_over());
+    // And who is held back when the producer closes goes on to hear of it.
+    let mut wait = accumulator.wait_pace(start);
+    assert!(poll(&mut wait).is_pending());
+    accumulator.close(CloseReason::Closed, &mut bin);
+    assert!(poll(&mut wait).is_ready());
+    assert!(poll(&mut accumulator.wait_pace(start)).is_ready());
+}
+
+#[test]
+fn batches_that_fill_are_not_under_way() {
+    let (accumulator, topic) = with_topic(Config::default(), 2000);
+    let target = |partition| Target::Partition(partition);
+    for partition in 0..2000 {
+        let record = value(&[1; 1500]);
+        accumulator
+            .append(
+                &TestClock,
+                &topic,
+                target(partition),
+                &record,
+                Want::Nothing,
+                None,
+            )
+            .unwrap();
+    }
+    assert!(accumulator.snapshot().buffered() > 3 << 20);
+    assert!(!accumulator.is_ahead());
 }
 
 #[test]

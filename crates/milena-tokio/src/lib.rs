@@ -82,4 +82,3 @@ pub use milena_accumulator as accumulator;
 pub use milena_client as client;
 pub use milena_client::Unreachable;
 pub use milena_sender as sender;
-pub use tokio::task::yield_now;

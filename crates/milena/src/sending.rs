@@ -101,7 +101,7 @@ impl<'a> Job<'a> for SendMessage<'a> {
     fn now(&self) -> Option<Delivery> {
         self.message.check().ok()?;
         let Topic { shared, topic } = self.topic;
-        if shared.accumulator.is_turn_over() {
+        if shared.accumulator.is_ahead() {
             return None;
         }
         let appended = shared.append(topic, &self.message, Want::Delivery, None);
@@ -131,7 +131,7 @@ impl<'a> Job<'a> for EnqueueMessage<'a> {
     fn now(&self) -> Option<()> {
         self.message.check().ok()?;
         let Topic { shared, topic } = self.topic;
-        if shared.accumulator.is_turn_over() {
+        if shared.accumulator.is_ahead() {
             return None;
         }
         let appended = shared.append(topic, &self.message, Want::Nothing, None);
@@ -162,7 +162,7 @@ impl<'a> Job<'a> for SendRecord<'a> {
         let Record { topic, message } = &self.record;
         message.check().ok()?;
         let shared = &self.producer.shared;
-        if shared.accumulator.is_turn_over() {
+        if shared.accumulator.is_ahead() {
             return None;
         }
         let topic = shared.accumulator.find_topic(topic)?;

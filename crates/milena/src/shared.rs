@@ -15,6 +15,9 @@ use milena_tokio::{Driver, SystemClock};
 use crate::error::{self, SendError, SendManyError};
 use crate::record::Message;
 
+/// So many records of a call are appended before it is looked again how far connections are behind.
+const RUN: usize = 512;
+
 /// The running producer. When the last handle goes, what was accepted is still sent.
 pub(crate) struct Shared {
     pub(crate) accumulator: Arc<Accumulator>,
@@ -61,12 +64,11 @@ impl Shared {
             .append(&SystemClock, topic, message.target(), &record, want, room)
     }
 
-    /// Lets other tasks run, once for each request's worth of batches that queue up: the runtime may have no other
-    /// thread for the producer's than that of a loop which finds memory each time, and would else go on until there is
-    /// none.
-    async fn give_way(&self) {
-        if self.accumulator.take_turn() {
-            milena_tokio::yield_now().await;
+    /// Lets connections that keep up catch up. A loop that finds memory each time would else keep its thread, perhaps the
+    /// only one, until there is none, and be ahead of them by more than the processor's cache holds.
+    async fn keep_pace(&self) {
+        if self.accumulator.is_ahead() && !self.max_block.is_zero() {
+            self.accumulator.wait_pace(SystemClock.now()).await;
         }
     }
 
@@ -79,7 +81,7 @@ impl Shared {
         callback: &mut Wanted,
     ) -> Result<Appended, SendError> {
         message.check()?;
-        self.give_way().await;
+        self.keep_pace().await;
         let deadline = self.deadline();
         let (mut room, mut partition) = (None, None);
         loop {
@@ -109,15 +111,19 @@ impl Shared {
         records: &[R],
         deliveries: &mut Deliveries,
     ) -> Result<(), SendError> {
-        self.give_way().await;
         let mut deadline = self.deadline();
         let (mut room, mut partition, mut done) = (None, None, 0);
         while done < records.len() {
+            if room.is_none() && self.accumulator.is_ahead() {
+                self.keep_pace().await;
+                deadline = self.deadline();
+            }
             let found = match topic.take() {
                 Some(topic) => topic,
                 None => self.wait_topic(name, partition, deadline).await?,
             };
             let rest = &records[done..];
+            let rest = &rest[..rest.len().min(RUN)];
             let (more, refused) = self.accumulator.append_many(
                 &SystemClock,
                 &found,

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use milena::{Acks, Compression, Header, Message, Producer, Record};
-use milena_broker::{ClusterConfig, Server, TopicConfig};
+use milena_broker::{Act, ApiKey, ClusterConfig, Rule, Server, TopicConfig};
 use support::{cluster, cluster_with, config, log, logs};
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -43,22 +43,36 @@ async fn a_record_arrives_and_its_delivery_says_where() {
 async fn a_loop_that_sends_leaves_its_thread_to_the_producer() {
     let server = cluster(1).await;
     server.cluster().create_topic("orders", 1).unwrap();
-    let config = config(&server).max_request_size(64 << 10);
-    let producer = config.connect().await.unwrap();
+    let producer = config(&server).connect().await.unwrap();
     let topic = producer.topic("orders").await.unwrap();
     let value = [b'v'; 1000];
-    // There is room for all of it, and one thread for everybody.
-    for _ in 0..2000 {
+    // There is room for all of it, and one thread for everybody: 6 MB, of which 2 MiB may be ahead.
+    for _ in 0..6000 {
         drop(topic.send(Message::new().value(&value)).await.unwrap());
     }
-    let begun = producer.snapshot().sent.batches;
-    assert!(begun > 10, "{begun} batches");
-    for _ in 0..200 {
-        let run = [(); 10].map(|()| Message::new().value(&value));
-        drop(topic.send_many(&run).await.unwrap());
+    let begun = producer.snapshot().sent.records_acknowledged;
+    assert!(begun > 3000, "{begun} records");
+    let run = vec![Message::new().value(&value); 6000];
+    drop(topic.send_many(&run).await.unwrap());
+    let sent = producer.snapshot().sent.records_acknowledged - begun;
+    assert!(sent > 3000, "{sent} records");
+}
+
+#[tokio::test]
+async fn a_broker_that_does_not_answer_holds_a_burst_back_for_a_moment_only() {
+    let server = cluster(1).await;
+    server.cluster().create_topic("orders", 1).unwrap();
+    let config = config(&server).max_block(Duration::from_secs(3600));
+    let producer = config.connect().await.unwrap();
+    let topic = producer.topic("orders").await.unwrap();
+    let silent = Rule::on(ApiKey::PRODUCE).act(Act::Silence);
+    server.cluster().add_rule(silent);
+    let value = [b'v'; 1000];
+    for _ in 0..20_000 {
+        drop(topic.send(Message::new().value(&value)).await.unwrap());
     }
-    let sent = producer.snapshot().sent.batches - begun;
-    assert!(sent > 10, "{sent} batches");
+    assert_eq!(producer.snapshot().sent.records_acknowledged, 0);
+    assert!(producer.snapshot().buffer.buffered() > 16 << 20);
 }
 
 #[tokio::test]

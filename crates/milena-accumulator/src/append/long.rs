@@ -1,7 +1,6 @@
 //! The long way: closes batches, opens batches, gets memory.
 
 use std::mem;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard};
 use std::time::Instant;
 
@@ -14,10 +13,10 @@ use crate::accumulator::Accumulator;
 use crate::body::own;
 use crate::clock::{Clock, Urgency};
 use crate::outcome::Outcome;
-use crate::pool::Stock;
 use crate::queue::{Need, Open, Queue, Start};
 use crate::record::{Prepared, Record, Target, Want};
 use crate::room::Room;
+use crate::stock::Stock;
 use crate::topic::Topic;
 
 /// What the long way prepares outside the partition's lock.
@@ -217,7 +216,7 @@ impl Accumulator {
             let fresh = queue.open.is_none();
             if short && supplies.granted && !fresh {
                 // What was granted is enough for a new batch.
-                queue.close();
+                queue.close(&self.pool);
             }
             self.release(topic, place, queue, None);
             if short && supplies.granted {
@@ -254,7 +253,7 @@ impl Accumulator {
     fn close_if_unfit(&self, queue: &mut Queue, generation: u32, record: &Prepared<'_>) {
         let unfit = |open: &Open| open.generation != generation || !open.fits(open.size_of(record));
         if queue.open.as_ref().is_some_and(unfit) {
-            queue.close();
+            queue.close(&self.pool);
         }
     }
 
@@ -284,9 +283,6 @@ impl Accumulator {
         generation: u32,
         timestamp: i64,
     ) {
-        if queue.has_full() {
-            self.queued.fetch_add(1, Ordering::Relaxed);
-        }
         let tail = match supplies.exact.take().filter(|_| need.exact) {
             Some(exact) => {
                 supplies.stock.bytes -= need.loose;
@@ -382,7 +378,7 @@ impl Accumulator {
         let mut queue = partition.lock();
         let goes_next = queue.open.is_some() && !queue.has_full();
         if goes_next && self.need(&queue, record).bytes(self.pool.chunk_size()) > 0 {
-            queue.close();
+            queue.close(&self.pool);
         }
         self.release(topic, place, queue, None);
     }

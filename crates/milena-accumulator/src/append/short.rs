@@ -186,7 +186,7 @@ impl Accumulator {
         clock: &C,
     ) -> Option<Urgency> {
         if full {
-            queue.close();
+            queue.close(&self.pool);
         }
         if place.is_sticky() {
             self.move_on(topic, place, queue, clock);

@@ -1,0 +1,344 @@
+//! How far those who append in a loop run ahead of the connections while these keep up.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use crate::numbered::Numbered;
+use crate::pool::Pool;
+
+/// The longest that the limit holds somebody back. Then it doubles.
+pub(crate) const PATIENCE: Duration = Duration::from_millis(10);
+
+/// The lowest limit: about what a processor's own cache holds. A batch that was sent before its bytes left the cache
+/// costs less than half of one that has to be fetched from memory again.
+const LEAST: usize = 2 << 20;
+
+/// Or so many batches, if they are large.
+const BATCHES: usize = 4;
+
+/// After so many times the limit has gone by, half of it is tried.
+const TRIAL: usize = 16;
+
+/// A limit to the bytes under way (of batches that are closed and not done with), below the budget's own. It doubles
+/// when it has held somebody back for [`PATIENCE`]: connections are slow then, or long, and the budget is there to be
+/// used. It falls back by and by, and at once when nothing is under way. Plain data, behind the pool's lock.
+pub(crate) struct Pace {
+    least: usize,
+    most: usize,
+    limit: usize,
+    /// Bytes done with since the limit changed.
+    done: usize,
+    /// For so many bytes that may begin one of those who wait goes on.
+    batch: usize,
+    /// In order of arrival. Who goes on is not here any more.
+    waiters: Numbered<Waiter>,
+    next: u64,
+    /// When somebody has to [look](Self::look).
+    look: Option<Instant>,
+    doubled: Option<Instant>,
+}
+
+struct Waiter {
+    since: Instant,
+    waker: Option<Waker>,
+}
+
+impl Pace {
+    /// For a budget of `most` bytes.
+    pub(crate) fn new(most: usize, batch: usize) -> Self {
+        let least = LEAST.max(batch.saturating_mul(BATCHES)).min(most);
+        Self {
+            least,
+            most,
+            limit: least,
+            done: 0,
+            batch,
+            waiters: Numbered::default(),
+            next: 0,
+            look: None,
+            doubled: None,
+        }
+    }
+
+    /// More than this is ahead.
+    pub(crate) fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// So many bytes are done with, and so many still under way. Returns who goes on.
+    pub(crate) fn done(&mut self, bytes: usize, under_way: usize) -> Vec<Waker> {
+        self.done += bytes;
+        if under_way == 0 {
+            self.set(self.least);
+        } else if self.limit > self.least && self.done / TRIAL >= self.limit {
+            self.set((self.limit / 2).max(self.least));
+        }
+        self.serve(under_way)
+    }
+
+    fn set(&mut self, limit: usize) {
+        (self.limit, self.done) = (limit, 0);
+    }
+
+    fn serve(&mut self, under_way: usize) -> Vec<Waker> {
+        let mut woken = Vec::new();
+        if self.waiters.is_empty() || under_way > self.limit {
+            return woken;
+        }
+        let all = under_way == 0 || self.limit == self.most;
+        let mut more = match all {
+            true => self.waiters.len(),
+            false => (self.limit - under_way) / self.batch + 1,
+        };
+        while more > 0
+            && let Some((id, _)) = self.waiters.first()
+        {
+            woken.extend(self.waiters.remove(id).and_then(|waiter| waiter.waker));
+            more -= 1;
+        }
+        woken
+    }
+
+    /// Joins those who wait, at the end. Also returns when somebody has to [look](Self::look), unless somebody will.
+    pub(crate) fn join(&mut self, now: Instant) -> (u64, Option<Instant>) {
+        let id = self.next;
+        self.next += 1;
+        self.waiters.insert(
+            id,
+            Waiter {
+                since: now,
+                waker: None,
+            },
+        );
+        let deadline = self.look.is_none().then_some(now + PATIENCE);
+        self.look = self.look.or(deadline);
+        (id, deadline)
+    }
+
+    /// Whether the waiter still waits: then it is woken when it goes on.
+    pub(crate) fn waits(&mut self, id: u64, waker: &Waker) -> bool {
+        let waiter = self.waiters.get_mut(id);
+        waiter.is_some_and(|waiter| {
+            waiter.waker = Some(waker.clone());
+            true
+        })
+    }
+
+    /// Ends a wait. In the place of one that was to go on the next one does.
+    pub(crate) fn leave(&mut self, id: u64, under_way: usize) -> Vec<Waker> {
+        match self.waiters.remove(id) {
+            Some(_) => Vec::new(),
+            None => self.serve(under_way),
+        }
+    }
+
+    /// When to [look](Self::look). It stays while nobody waits, so that not everybody who begins to has to tell.
+    pub(crate) fn next_look(&self) -> Option<Instant> {
+        self.look
+    }
+
+    /// Doubles the limit if it has held somebody back for too long. Returns who goes on.
+    pub(crate) fn look(&mut self, now: Instant, under_way: usize) -> Vec<Waker> {
+        if self.look.is_none_or(|at| at > now) {
+            return Vec::new();
+        }
+        self.look = None;
+        let Some((_, first)) = self.waiters.first() else {
+            return Vec::new();
+        };
+        let since = self.doubled.map_or(first.since, |at| at.max(first.since));
+        if since + PATIENCE > now {
+            self.look = Some(since + PATIENCE);
+            return Vec::new();
+        }
+        self.set(self.limit.saturating_mul(2).min(self.most));
+        self.doubled = Some(now);
+        let woken = self.serve(under_way);
+        if !self.waiters.is_empty() {
+            self.look = Some(now + PATIENCE);
+        }
+        woken
+    }
+
+    /// Lets all go on.
+    pub(crate) fn end(&mut self) -> Vec<Waker> {
+        std::iter::from_fn(|| {
+            let (id, _) = self.waiters.first()?;
+            self.waiters.remove(id)
+        })
+        .filter_map(|waiter| waiter.waker)
+        .collect()
+    }
+}
+
+/// Waits until the connections have caught up, or for some ten milliseconds.
+///
+/// Cancel-safe: dropping it lets the next one go on in its place.
+#[must_use = "whoever does not await it runs ahead"]
+pub struct WaitPace {
+    pool: Arc<Pool>,
+    id: Option<u64>,
+}
+
+impl WaitPace {
+    /// `id` is `None` for one who is not ahead.
+    pub(crate) fn new(pool: &Arc<Pool>, id: Option<u64>) -> Self {
+        Self {
+            pool: Arc::clone(pool),
+            id,
+        }
+    }
+}
+
+impl Future for WaitPace {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some(id) = self.id {
+            if self.pool.waits_for_pace(id, cx.waker()) {
+                return Poll::Pending;
+            }
+            self.id = None;
+        }
+        Poll::Ready(())
+    }
+}
+
+impl Drop for WaitPace {
+    fn drop(&mut self) {
+        if let Some(id) = self.id.take() {
+            self.pool.leave_pace(id);
+        }
+    }
+}
+
+impl fmt::Debug for WaitPace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "WaitPace({:?})", self.id)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
+
+    use super::*;
+
+    const BATCH: usize = 64 << 10;
+
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Some who wait, all since `now`.
+    fn waiting(pace: &mut Pace, now: Instant, count: u64) -> Vec<u64> {
+        let waker = Waker::from(Arc::new(Count::default()));
+        (0..count)
+            .map(|_| {
+                let (id, _) = pace.join(now);
+                assert!(pace.waits(id, &waker));
+                id
+            })
+            .collect()
+    }
+
+    #[test]
+    fn one_goes_on_for_each_batch_that_may_begin() {
+        let mut pace = Pace::new(64 << 20, BATCH);
+        waiting(&mut pace, Instant::now(), 5);
+        assert_eq!(pace.limit(), LEAST);
+        assert_eq!(pace.done(BATCH, LEAST + 1).len(), 0, "still ahead");
+        assert_eq!(pace.done(1, LEAST).len(), 1);
+        assert_eq!(pace.done(BATCH, LEAST - BATCH).len(), 2);
+        assert_eq!(
+            pace.done(LEAST - BATCH, 0).len(),
+            2,
+            "all, when nothing is under way"
+        );
+    }
+
+    #[test]
+    fn large_batches_raise_the_limit_and_a_small_budget_lowers_it() {
+        assert_eq!(Pace::new(64 << 20, 1 << 20).limit(), 4 << 20);
+        assert_eq!(Pace::new(1 << 20, 1 << 20).limit(), 1 << 20);
+        assert_eq!(Pace::new(usize::MAX, usize::MAX).limit(), usize::MAX);
+    }
+
+    #[test]
+    fn the_limit_doubles_when_patience_ends_until_the_budget_is_open() {
+        let (mut pace, start) = (Pace::new(7 << 20, BATCH), Instant::now());
+        let at = |ms| start + Duration::from_millis(ms);
+        waiting(&mut pace, at(0), 3);
+        assert_eq!(pace.next_look(), Some(at(10)));
+        assert_eq!(pace.look(at(9), 5 << 20).len(), 0);
+        assert_eq!(pace.limit(), 2 << 20);
+        assert_eq!(pace.look(at(10), 5 << 20).len(), 0);
+        assert_eq!((pace.limit(), pace.next_look()), (4 << 20, Some(at(20))));
+        assert_eq!(
+            pace.look(at(20), 5 << 20).len(),
+            3,
+            "nothing holds anybody back now"
+        );
+        assert_eq!((pace.limit(), pace.next_look()), (7 << 20, None));
+    }
+
+    #[test]
+    fn whoever_is_served_in_time_leaves_the_limit_as_it_is() {
+        let (mut pace, start) = (Pace::new(64 << 20, BATCH), Instant::now());
+        let at = |ms| start + Duration::from_millis(ms);
+        waiting(&mut pace, at(0), 1);
+        assert_eq!(pace.done(BATCH, LEAST).len(), 1);
+        waiting(&mut pace, at(7), 1);
+        assert_eq!(
+            pace.next_look(),
+            Some(at(10)),
+            "the first one's; no other has to be told"
+        );
+        assert_eq!(pace.look(at(10), LEAST + 1).len(), 0);
+        assert_eq!((pace.limit(), pace.next_look()), (LEAST, Some(at(17))));
+        assert_eq!(pace.done(BATCH, LEAST).len(), 1);
+        assert_eq!(pace.look(at(17), LEAST).len(), 0);
+        assert_eq!((pace.limit(), pace.next_look()), (LEAST, None));
+    }
+
+    #[test]
+    fn the_limit_falls_back_when_much_has_gone_by_or_all_is_done() {
+        let (mut pace, start) = (Pace::new(64 << 20, BATCH), Instant::now());
+        for doubled in 1..=3 {
+            waiting(&mut pace, start, 1);
+            pace.look(start + doubled * PATIENCE, 16 << 20);
+        }
+        assert_eq!(pace.limit(), 16 << 20);
+        pace.done(255 << 20, 1);
+        assert_eq!(pace.limit(), 16 << 20);
+        pace.done(1 << 20, 1);
+        assert_eq!(pace.limit(), 8 << 20);
+        pace.done(1, 0);
+        assert_eq!(pace.limit(), LEAST);
+    }
+
+    #[test]
+    fn who_leaves_after_being_served_lets_the_next_one_go() {
+        let mut pace = Pace::new(64 << 20, BATCH);
+        let ids = waiting(&mut pace, Instant::now(), 3);
+        assert_eq!(
+            pace.leave(ids[1], LEAST).len(),
+            0,
+            "it was not its turn yet"
+        );
+        assert_eq!(pace.done(1, LEAST).len(), 1);
+        assert_eq!(pace.leave(ids[0], LEAST).len(), 1);
+        assert!(pace.end().is_empty());
+    }
+}
