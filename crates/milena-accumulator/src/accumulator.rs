@@ -209,6 +209,11 @@ impl Accumulator {
         wait
     }
 
+    /// Whether somebody [waits so](Self::wait_pace) or is about to go on: what is open will be filled soon.
+    pub fn is_paced(&self) -> bool {
+        self.pool.is_paced()
+    }
+
     /// Begins a flush: everything appended before is sent without lingering. Await it, or drop it to end it.
     pub fn flush(&self) -> Flush {
         let flush = self.flushes.begin();

@@ -31,6 +31,8 @@ pub(crate) struct Pool {
     under_way: AtomicUsize,
     /// The pace's limit to that. Written under the lock, read without.
     limit: AtomicUsize,
+    /// Who waits for the pace, or may go on and has not yet.
+    paced: AtomicUsize,
 }
 
 struct State {
@@ -93,6 +95,7 @@ impl Pool {
             waiting: AtomicUsize::new(0),
             under_way: AtomicUsize::new(0),
             limit: AtomicUsize::new(limit),
+            paced: AtomicUsize::new(0),
         }
     }
 
@@ -248,14 +251,29 @@ impl Pool {
     pub(crate) fn join_pace(&self, now: Instant) -> Option<(u64, Option<Instant>)> {
         let mut state = self.lock();
         // What is under way comes back under this lock, so that somebody will see to who joins.
-        (self.is_ahead() && state.closed.is_none()).then(|| state.pace.join(now))
+        let joins = self.is_ahead() && state.closed.is_none();
+        joins.then(|| {
+            self.paced.fetch_add(1, Ordering::Relaxed);
+            state.pace.join(now)
+        })
     }
 
+    /// Whether somebody waits for the pace, or is about to go on.
+    pub(crate) fn is_paced(&self) -> bool {
+        self.paced.load(Ordering::Relaxed) > 0
+    }
+
+    /// Whether this one still waits. It is not to ask again when it does not.
     pub(crate) fn waits_for_pace(&self, id: u64, waker: &Waker) -> bool {
-        self.lock().pace.waits(id, waker)
+        let waits = self.lock().pace.waits(id, waker);
+        if !waits {
+            self.paced.fetch_sub(1, Ordering::Relaxed);
+        }
+        waits
     }
 
     pub(crate) fn leave_pace(&self, id: u64) {
+        self.paced.fetch_sub(1, Ordering::Relaxed);
         let mut state = self.lock();
         let next = state.pace.leave(id, self.under_way.load(Ordering::Relaxed));
         drop(state);

@@ -136,8 +136,13 @@ impl Sender {
                 return;
             }
         }
+        // Open ones come along, unless somebody who is ahead goes on to fill them.
+        let holds = self.accumulator.is_paced() && !self.pressed();
         let mut last = None;
         while let Some((until, slot)) = self.board.next_lingering(node, last) {
+            if holds && until > now {
+                return;
+            }
             last = Some((until, slot));
             if self.in_this_request(slot) {
                 continue;

@@ -103,6 +103,56 @@ fn produce() -> Rule {
 }
 
 #[test]
+fn an_open_batch_comes_along_unless_somebody_goes_on_to_fill_it() {
+    let config = Config {
+        linger: secs(1),
+        ..Config::default()
+    };
+    let records = accumulator::Config {
+        linger: secs(1),
+        ..accumulator::Config::default()
+    };
+    let mut world = World::new(7, ClusterConfig::default(), config, records);
+    world.cluster.create_topic(TOPIC, 2).unwrap();
+    let now = world.clock().now();
+    let wait = world
+        .accumulator
+        .wait_topic(now, TOPIC, None, now + secs(60));
+    assert!(world.run_until(secs(5), |world| world.accumulator.topic(TOPIC).is_some()));
+    drop(wait);
+    let topic = world.accumulator.topic(TOPIC).unwrap();
+    let put = |world: &World, partition, size| {
+        let (value, target) = (vec![b'v'; size], Target::Partition(partition));
+        let record = Record {
+            value: Value::Borrowed(&value),
+            ..Record::default()
+        };
+        let (clock, want) = (world.clock(), Want::Nothing);
+        let accumulator = &world.accumulator;
+        accumulator
+            .append(&clock, &topic, target, &record, want, None)
+            .unwrap();
+    };
+    for paced in [false, true] {
+        let end = |world: &World| world.cluster.log(TOPIC, 1).unwrap().end_offset();
+        let before = end(&world);
+        put(&world, 1, 10);
+        while !world.accumulator.is_ahead() {
+            put(&world, 0, 10_000);
+        }
+        let pace = paced.then(|| world.accumulator.wait_pace(world.clock().now()));
+        let soon = world.elapsed() + Duration::from_millis(500);
+        world.run_until(soon, |_| false);
+        assert!(!world.accumulator.is_ahead());
+        assert_eq!(end(&world) - before, i64::from(!paced));
+        // It lingers no longer than any other.
+        world.run_until(soon + secs(1), |_| false);
+        assert_eq!(end(&world) - before, 1);
+        drop(pace);
+    }
+}
+
+#[test]
 fn of_a_thousand_brokers_two_are_connected_to() {
     let mut world = started(1000);
     let values: Vec<_> = (0..50).map(|n| n.to_string()).collect();
