@@ -61,7 +61,7 @@ func read() *settings {
 	flag.IntVar(&s.assign, "assign", 0, "")
 	flag.StringVar(&s.compression, "compression", "none", "")
 	flag.IntVar(&s.tasks, "tasks", 1, "")
-	flag.IntVar(&s.threads, "threads", 2, "")
+	flag.IntVar(&s.threads, "threads", 1, "")
 	flag.IntVar(&s.lingerMs, "linger-ms", 5, "")
 	flag.IntVar(&s.batchSize, "batch-size", 65536, "")
 	flag.IntVar(&s.bufferMemory, "buffer-memory", 64<<20, "")

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::brokers::{Arrived, Brokers};
 use super::contestants::Contestant;
 use super::payload;
-use super::rows::{Load, Metric};
+use super::rows::{CORES, Load, Metric};
 
 /// What a run gave: its result line, and what arrived.
 #[derive(Clone, Debug)]
@@ -94,6 +94,7 @@ fn start(
     command.arg("--bootstrap").arg(brokers.servers());
     command.arg("--payloads").arg(payload::file(load)?);
     let mode = if how.best { "best" } else { "common" };
+    let threads = if how.best { CORES } else { load.threads };
     let ack = if how.each { "each" } else { "flush" };
     command.args([
         "--topic",
@@ -115,6 +116,7 @@ fn start(
         ("--partitions", load.partitions as u64),
         ("--assign", load.assign as u64),
         ("--tasks", load.tasks),
+        ("--threads", threads as u64),
         ("--linger-ms", load.linger_ms),
         ("--batch-size", load.batch as u64),
         ("--buffer-memory", load.buffer as u64),

@@ -1,5 +1,8 @@
 //! What a workload is, and what a goal is; the workloads themselves are in [`table`](super::table).
 
+/// What a runtime takes by itself on the machine that the figures are made on.
+pub const CORES: usize = 2;
+
 /// What a run sends, and to what.
 #[derive(Clone, Copy, Debug)]
 pub struct Load {
@@ -19,6 +22,8 @@ pub struct Load {
     pub assign: i32,
     /// Tasks that send.
     pub tasks: u64,
+    /// Worker threads of the clients' runtime, where they have one. In their own best settings they have [`CORES`].
+    pub threads: usize,
     /// `linger.ms`.
     pub linger_ms: u64,
     /// `batch.size`.

@@ -5,7 +5,7 @@ use super::rows::Goal::{
     PeakAboveBuffer,
 };
 use super::rows::Metric::{Cpu, Others, P99, Peak, PerBatch, PerRecord, Throughput, Wire};
-use super::rows::{Goal, Load, Row, Variant};
+use super::rows::{CORES, Goal, Load, Row, Variant};
 
 /// 100 bytes, unkeyed, 64 KiB batches, six partitions, linger 5 ms, 64 MB: what most rows differ from.
 const BASE: Load = Load {
@@ -17,6 +17,7 @@ const BASE: Load = Load {
     partitions: 6,
     assign: 0,
     tasks: 1,
+    threads: 1,
     linger_ms: 5,
     batch: 64 << 10,
     buffer: 64 << 20,
@@ -94,7 +95,7 @@ const fn not_quick(row: Row) -> Row {
 
 #[rustfmt::skip]
 mod loads {
-    use super::{BASE, Load};
+    use super::{BASE, CORES, Load};
 
     pub(super) const TINY: Load = Load { size: 10, records: 500_000, ..BASE };
     pub(super) const EACH: Load = Load { each: true, ..BASE };
@@ -110,12 +111,13 @@ mod loads {
     pub(super) const P99_20K: Load = Load { rate: 20_000, records: 50_000, linger_ms: 0, delay_ms: 1, ..KIB };
     pub(super) const P99_2K: Load = Load { rate: 2000, records: 6000, linger_ms: 0, ..BASE };
     pub(super) const THREE: Load = Load { brokers: 3, records: 300_000, ..KIB };
+    pub(super) const TASKS: Load = Load { threads: CORES, ..BASE };
     pub(super) const COUNTED: Load = Load { batch: 16 << 10, allocations: true, ..BASE };
 }
 
 use loads::{
-    COUNTED, EACH, FAR, HEADERS, JSON, KEYED, KIB, LARGE, MANY, P99_2K, P99_20K, PACED, TEN_KIB,
-    THREE, TINY,
+    COUNTED, EACH, FAR, HEADERS, JSON, KEYED, KIB, LARGE, MANY, P99_2K, P99_20K, PACED, TASKS,
+    TEN_KIB, THREE, TINY,
 };
 
 /// All rows, in the order of the tables.
@@ -190,15 +192,16 @@ pub const ROWS: &[Row] = &[
         by("many", &[AtMost(PerBatch, 3.0)]),
         awaited("handle", &[AtMost(PerRecord, 1.05)]),
     ]),
-    own("2-tasks", "100 B, two sending tasks", Load { tasks: 2, ..BASE }, &[by("handle", &[AtMostOwn(Cpu, "100B", 1.3)])]),
-    own("4-tasks", "100 B, four sending tasks", Load { tasks: 4, ..BASE }, &[by("handle", &[AtMostOwn(Cpu, "100B", 1.3)])]),
+    own("1-task", "100 B, one sending task, two threads", TASKS, &[by("handle", &[])]),
+    own("2-tasks", "100 B, two sending tasks", Load { tasks: 2, ..TASKS }, &[by("handle", &[AtMostOwn(Cpu, "1-task", 1.3)])]),
+    own("4-tasks", "100 B, four sending tasks", Load { tasks: 4, ..TASKS }, &[by("handle", &[AtMostOwn(Cpu, "1-task", 1.3)])]),
     row("kafka-100B", "a real Kafka, 100 B", Load { kafka: true, records: 1_000_000, ..BASE }, &[
         by("handle", &[AtMostBest(Cpu, 0.15), AtLeastBest(Throughput, 1.0)]),
     ]),
     row("kafka-1KiB", "a real Kafka, 1 KiB", Load { kafka: true, records: 200_000, ..KIB }, &[
         by("handle", &[AtMostBest(Cpu, 0.40), AtLeastBest(Throughput, 1.0)]),
     ]),
-    not_quick(row("16-tasks", "100 B, 16 sending tasks", Load { tasks: 16, ..BASE }, &[by("handle", &[])])),
+    not_quick(row("16-tasks", "100 B, 16 sending tasks", Load { tasks: 16, ..TASKS }, &[by("handle", &[])])),
     not_quick(row("100-flat", "100 partitions, keyed, flat out", Load { partitions: 100, ..MANY }, &[by("handle", &[])])),
     not_quick(row("1-partition", "one partition, 100 B", Load { partitions: 1, ..BASE }, &[by("handle", &[])])),
     not_quick(row("linger-0", "100 B, linger 0", Load { linger_ms: 0, ..BASE }, &[by("handle", &[])])),

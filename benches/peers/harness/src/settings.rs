@@ -91,7 +91,7 @@ impl Settings {
             assign: 0,
             compression: "none".into(),
             tasks: 1,
-            threads: 2,
+            threads: 1,
             linger: Duration::from_millis(5),
             batch_size: 65_536,
             buffer_memory: 64 << 20,
