@@ -11,7 +11,7 @@ use crate::config::ProducerConfig;
 use crate::error::{BuildError, ConnectError, SendError, SendManyError, TrySendError};
 use crate::partitions::{self, PartitionInfo};
 use crate::record::Record;
-use crate::sending::{SendRecord, Sending};
+use crate::sending::{EnqueueRecord, SendRecord, Sending};
 use crate::shared::{Shared, Wanted, many_failed};
 use crate::snapshot::Snapshot;
 use crate::topic::{Topic, expect_delivery};
@@ -63,6 +63,25 @@ impl Producer {
     ) -> impl Future<Output = Result<Delivery, SendError>> + Send + 'a {
         let producer = self;
         Sending::new(SendRecord { producer, record })
+    }
+
+    /// Accepts a record whose outcome is nobody's business: cheaper than [`send`](Self::send), and
+    /// cheapest by a [`topic`](Self::topic) handle.
+    ///
+    /// Whether it arrived shows in [`snapshot`](Self::snapshot) only.
+    ///
+    /// # Errors
+    /// As for `send`.
+    ///
+    /// # Cancel safety
+    /// As for `send`.
+    #[inline]
+    pub fn enqueue<'a>(
+        &'a self,
+        record: Record<'a>,
+    ) -> impl Future<Output = Result<(), SendError>> + Send + 'a {
+        let producer = self;
+        Sending::new(EnqueueRecord { producer, record })
     }
 
     /// Accepts a record now, or hands it back. Never waits.

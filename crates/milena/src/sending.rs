@@ -181,3 +181,38 @@ impl<'a> Job<'a> for SendRecord<'a> {
         })
     }
 }
+
+/// A record whose topic has to be looked up, and whose outcome is nobody's business.
+#[repr(C)]
+pub(crate) struct EnqueueRecord<'a> {
+    pub(crate) producer: &'a Producer,
+    pub(crate) record: Record<'a>,
+}
+
+impl<'a> Job<'a> for EnqueueRecord<'a> {
+    type Accepted = ();
+
+    #[inline(never)]
+    fn now(&self) -> Option<()> {
+        let Record { topic, message } = &self.record;
+        message.check().ok()?;
+        let shared = &self.producer.shared;
+        if shared.accumulator.is_ahead() {
+            return None;
+        }
+        let topic = shared.accumulator.find_topic(topic)?;
+        let appended = shared.append(topic, message, Want::Nothing, None);
+        appended.ok().map(drop)
+    }
+
+    fn later(&mut self) -> Later<'a, ()> {
+        let (producer, record) = (
+            self.producer,
+            mem::replace(&mut self.record, Record::to("")),
+        );
+        Box::pin(async move {
+            let sent = producer.send_waiting(&record, Wanted::Nothing);
+            sent.await.map(drop)
+        })
+    }
+}

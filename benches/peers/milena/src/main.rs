@@ -92,13 +92,13 @@ impl Milena {
             Api::Name if load.is_simple() => {
                 for number in numbers {
                     let (name, value) = (topic.name(), load.value(number));
-                    drop(match load.key(number) {
-                        None => producer.send(Record::to(name).value(value)).await?,
+                    match load.key(number) {
+                        None => producer.enqueue(Record::to(name).value(value)).await?,
                         Some(key) => {
                             let record = Record::to(name).key(key).value(value);
-                            producer.send(record).await?
+                            producer.enqueue(record).await?;
                         }
-                    });
+                    }
                 }
             }
             Api::Handle | Api::Bytes => {
@@ -108,7 +108,7 @@ impl Milena {
             }
             Api::Name => {
                 for number in numbers {
-                    drop(producer.send(self.record(load, headers, number)).await?);
+                    producer.enqueue(self.record(load, headers, number)).await?;
                 }
             }
             Api::Many => {
