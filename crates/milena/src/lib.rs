@@ -35,7 +35,7 @@
 //! | [`Producer::try_send`] | no, hands the record back | a [`Delivery`] |
 //! | [`Producer::send_many`] | yes | one [`Deliveries`] for all |
 //! | [`Producer::send_with`] | yes | a callback |
-//! | [`Topic::enqueue`] | yes | nothing |
+//! | [`Producer::enqueue`] | yes | nothing |
 //!
 //! Await deliveries *after* having sent many records, not one by one: a batch is sent when it is
 //! full or [`linger`](ProducerConfig::linger) is over, so whoever waits for each record before
