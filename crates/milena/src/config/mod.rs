@@ -58,7 +58,7 @@ pub enum MetadataRecovery {
 /// | [`reconnect_backoff`](Self::reconnect_backoff) | `reconnect.backoff.ms`, `.max.ms` | 50 ms to 1 s |
 /// | [`connection_setup_timeout`](Self::connection_setup_timeout) | `socket.connection.setup.timeout.ms`, `.max.ms` | 10 s to 30 s |
 /// | [`connections_max_idle`](Self::connections_max_idle) | `connections.max.idle.ms` | 9 min |
-/// | [`send_buffer`](Self::send_buffer) | `send.buffer.bytes` | 128 KiB |
+/// | [`send_buffer`](Self::send_buffer) | `send.buffer.bytes` | the system's (Java 128 KiB) |
 /// | [`receive_buffer`](Self::receive_buffer) | `receive.buffer.bytes` | 32 KiB |
 /// | [`metadata_max_age`](Self::metadata_max_age) | `metadata.max.age.ms` | 5 min |
 /// | [`metadata_max_idle`](Self::metadata_max_idle) | `metadata.max.idle.ms` | 5 min |
@@ -152,7 +152,7 @@ impl Default for ProducerConfig {
             reconnect_backoff: (None, None),
             connection_setup_timeout: (Duration::from_secs(10), Duration::from_secs(30)),
             connections_max_idle: Some(Duration::from_secs(540)),
-            send_buffer: Some(131_072),
+            send_buffer: None,
             receive_buffer: Some(32_768),
             metadata_max_age: Duration::from_secs(300),
             metadata_max_idle: Duration::from_secs(300),
@@ -226,7 +226,8 @@ impl ProducerConfig {
 
     /// The size of the socket's send buffer in bytes; `None` leaves it to the system.
     ///
-    /// Default: 131072.
+    /// Default: the system's, where Java has 131072: Linux gives a connection as much as it can use, and a
+    /// fixed one bounds what a long way to the broker carries.
     #[doc(alias = "send.buffer.bytes")]
     #[doc(alias = "SO_SNDBUF")]
     pub fn send_buffer(mut self, bytes: Option<usize>) -> Self {

@@ -484,6 +484,8 @@ mod tests {
         assert_eq!(config.linger, Duration::from_millis(20));
         assert_eq!(config.connections_max_idle, None);
         assert_eq!(config.send_buffer, None);
+        let own = read(&[("send.buffer.bytes", "65536")]).unwrap();
+        assert_eq!(own.send_buffer, Some(65_536));
         assert_eq!(config.metadata_recovery, MetadataRecovery::None);
         config.validate().unwrap();
     }
