@@ -22,7 +22,7 @@ const LAYERS: &[Layer] = &[
     Layer {
         name: "milena-wire",
         ours: &[],
-        theirs: &["bytes", "nom", "thiserror"],
+        theirs: &["bytes", "nom"],
     },
     Layer {
         name: "milena-record",
@@ -33,7 +33,6 @@ const LAYERS: &[Layer] = &[
             "lz4_flex",
             "twox-hash",
             "snap",
-            "thiserror",
             "zstd-safe",
         ],
     },
@@ -50,12 +49,12 @@ const LAYERS: &[Layer] = &[
     Layer {
         name: "milena-client",
         ours: &["milena-wire"],
-        theirs: &["thiserror", "tracing"],
+        theirs: &["tracing"],
     },
     Layer {
         name: "milena-accumulator",
         ours: &["milena-partitioner", "milena-record"],
-        theirs: &["bytes", "foldhash", "thiserror"],
+        theirs: &["bytes", "foldhash"],
     },
     Layer {
         name: "milena-sender",
@@ -76,17 +75,17 @@ const LAYERS: &[Layer] = &[
             "milena-record",
             "milena-sender",
         ],
-        theirs: &["rustix", "socket2", "thiserror", "tokio", "tracing"],
+        theirs: &["rustix", "socket2", "tokio", "tracing"],
     },
     Layer {
         name: "milena",
         ours: &["milena-accumulator", "milena-record", "milena-tokio"],
-        theirs: &["bytes", "thiserror", "tracing"],
+        theirs: &["bytes", "tracing"],
     },
     Layer {
         name: "milena-broker",
         ours: &["milena-record", "milena-wire"],
-        theirs: &["bytes", "lexopt", "rustix", "socket2", "thiserror", "tokio"],
+        theirs: &["bytes", "lexopt", "rustix", "socket2", "tokio"],
     },
     Layer {
         name: "milena-sim",

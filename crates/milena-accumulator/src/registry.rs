@@ -16,11 +16,10 @@ use crate::numbered::Numbered;
 use crate::topic::{Slot, Topic};
 
 /// Why a topic, or one of its partitions, cannot be written to.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TopicError {
     /// `max.block.ms` passed before it was known.
-    #[error("{}", timed_out(topic, *partition, cause))]
     TimedOut {
         /// The topic.
         topic: Arc<str>,
@@ -30,19 +29,16 @@ pub enum TopicError {
         cause: Option<BrokerError>,
     },
     /// Its name is not one that Kafka allows.
-    #[error("the topic name {topic:?} is not valid")]
     Invalid {
         /// The topic.
         topic: Arc<str>,
     },
     /// The brokers do not let this client write to it.
-    #[error("not authorized to access the topic {topic}")]
     Unauthorized {
         /// The topic.
         topic: Arc<str>,
     },
     /// The brokers refused to describe it.
-    #[error("the brokers refuse the topic {topic} ({error})")]
     Refused {
         /// The topic.
         topic: Arc<str>,
@@ -50,9 +46,28 @@ pub enum TopicError {
         error: BrokerError,
     },
     /// The producer was closed.
-    #[error("the producer is closed ({0})")]
     Closed(CloseReason),
 }
+
+impl fmt::Display for TopicError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TimedOut {
+                topic,
+                partition,
+                cause,
+            } => write!(f, "{}", timed_out(topic, *partition, cause)),
+            Self::Invalid { topic } => write!(f, "the topic name {topic:?} is not valid"),
+            Self::Unauthorized { topic } => write!(f, "not authorized to access the topic {topic}"),
+            Self::Refused { topic, error } => {
+                write!(f, "the brokers refuse the topic {topic} ({error})")
+            }
+            Self::Closed(reason) => write!(f, "the producer is closed ({reason})"),
+        }
+    }
+}
+
+impl std::error::Error for TopicError {}
 
 fn timed_out(topic: &str, partition: Option<i32>, cause: &Option<BrokerError>) -> String {
     let mut text = match partition {

@@ -12,15 +12,11 @@ use crate::pool::Pool;
 use crate::stock::Stock;
 
 /// Why memory was not granted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RoomError {
     /// `max.block.ms` passed.
-    #[error(
-        "no memory became free within max.block.ms: raise buffer.memory or send less at a time"
-    )]
     TimedOut,
     /// More than `buffer.memory` in all.
-    #[error("{bytes} bytes are more than the whole buffer.memory of {total}")]
     TooLarge {
         /// What was asked for.
         bytes: usize,
@@ -28,9 +24,26 @@ pub enum RoomError {
         total: usize,
     },
     /// The producer was closed.
-    #[error("the producer is closed ({0})")]
     Closed(CloseReason),
 }
+
+impl fmt::Display for RoomError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TimedOut => f.write_str(
+                "no memory became free within max.block.ms: \
+                raise buffer.memory or send less at a time",
+            ),
+            Self::TooLarge { bytes, total } => write!(
+                f,
+                "{bytes} bytes are more than the whole buffer.memory of {total}"
+            ),
+            Self::Closed(reason) => write!(f, "the producer is closed ({reason})"),
+        }
+    }
+}
+
+impl std::error::Error for RoomError {}
 
 /// Memory granted to a waiter, to be used for one append. What is not used goes back when it is dropped.
 #[must_use = "memory is given back when this is dropped"]

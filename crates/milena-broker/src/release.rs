@@ -1,6 +1,7 @@
 //! Which versions of which requests a broker speaks: those of today, or those of an older Kafka release.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
@@ -26,9 +27,20 @@ pub enum Release {
 }
 
 /// A release that is not known.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no release {0:?} is known, use one of 2.1, 2.4, 2.8, 3.9, 4.0, 4.3")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownRelease(String);
+
+impl fmt::Display for UnknownRelease {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(text) = self;
+        write!(
+            f,
+            "no release {text:?} is known, use one of 2.1, 2.4, 2.8, 3.9, 4.0, 4.3"
+        )
+    }
+}
+
+impl std::error::Error for UnknownRelease {}
 
 impl FromStr for Release {
     type Err = UnknownRelease;

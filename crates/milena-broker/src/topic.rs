@@ -1,6 +1,7 @@
 //! What a topic can be told: its configuration, as far as a producer can notice it.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// How a topic treats what is produced to it.
 ///
@@ -97,14 +98,25 @@ const OTHERS: &[(&str, Kind)] = &[
 ];
 
 /// A property that topics do not have, or that cannot have this value.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no topic property {name} can be {value:?}: see topic configs in Kafka's documentation")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidProperty {
     /// Its name.
     pub name: String,
     /// The value that was given.
     pub value: String,
 }
+
+impl fmt::Display for InvalidProperty {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, value } = self;
+        write!(
+            f,
+            "no topic property {name} can be {value:?}: see topic configs in Kafka's documentation"
+        )
+    }
+}
+
+impl std::error::Error for InvalidProperty {}
 
 impl TopicConfig {
     /// Sets a property by its name in Kafka. One that is not modelled is remembered and has no effect.

@@ -12,25 +12,38 @@ pub struct Address {
 }
 
 /// Why a text is no address of a server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BadAddress {
     /// The list has no entry.
-    #[error("no server is named: give at least one as host:port")]
     Empty,
     /// There is no port.
-    #[error("the port is missing: write the server as host:port, an IPv6 address in brackets")]
     NoPort,
     /// The port is no number from 1 to 65535.
-    #[error("the port must be a number from 1 to 65535")]
     Port,
     /// The host is empty or has characters that no host has.
-    #[error("the host must be a name, an IPv4 address, or an IPv6 address in brackets")]
     Host,
     /// The list names a server twice.
-    #[error("the same server is named twice")]
     Twice,
 }
+
+impl fmt::Display for BadAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Empty => "no server is named: give at least one as host:port",
+            Self::NoPort => {
+                "the port is missing: write the server as host:port, an IPv6 address in brackets"
+            }
+            Self::Port => "the port must be a number from 1 to 65535",
+            Self::Host => {
+                "the host must be a name, an IPv4 address, or an IPv6 address in brackets"
+            }
+            Self::Twice => "the same server is named twice",
+        })
+    }
+}
+
+impl std::error::Error for BadAddress {}
 
 impl Address {
     /// The address of a port at a host.

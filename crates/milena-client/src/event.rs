@@ -1,4 +1,5 @@
 //! What the client tells its driver and its owner.
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -123,19 +124,32 @@ pub struct MetadataUpdate {
 }
 
 /// Why an attempt to renew the view of the cluster came to nothing.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MetadataFailure {
     /// The answer names no broker.
-    #[error("the broker's metadata names no brokers")]
     NoBrokers,
     /// The connection ended before the answer came.
-    #[error("{0}")]
     Lost(CloseReason),
     /// The broker refuses to answer.
-    #[error("the broker answered with {}", .0.name().unwrap_or("an unknown error"))]
     Refused(ErrorCode),
 }
+
+impl fmt::Display for MetadataFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoBrokers => f.write_str("the broker's metadata names no brokers"),
+            Self::Lost(reason) => reason.fmt(f),
+            Self::Refused(code) => write!(
+                f,
+                "the broker answered with {}",
+                code.name().unwrap_or("an unknown error")
+            ),
+        }
+    }
+}
+
+impl std::error::Error for MetadataFailure {}
 
 /// Why a request will not be answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

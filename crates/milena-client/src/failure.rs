@@ -1,4 +1,5 @@
 //! Why a server could not be used, and why a connection ended.
+use std::error::Error;
 use std::fmt;
 use std::ops::RangeInclusive;
 
@@ -11,68 +12,101 @@ use crate::Address;
 /// The driver makes those up to [`ConnectFailure::Io`]; the others are found by the client while it
 /// asks a server for its versions. Texts are for people: they say what the system said and, where
 /// there were several, which addresses were tried.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConnectFailure {
     /// The host's name could not be resolved.
-    #[error("the host name could not be resolved: {0}")]
     Dns(String),
     /// Nothing listens there.
-    #[error("connection refused, nothing listens there: {0}")]
     Refused(String),
     /// No connection within the time allowed for it.
-    #[error("no connection within {0}")]
     TimedOut(String),
     /// The network has no way there.
-    #[error("the address cannot be reached: {0}")]
     Unreachable(String),
     /// The handshake of TLS failed.
-    #[error("the TLS handshake failed: {0}")]
     Tls(String),
     /// The broker does not accept the client's credentials.
-    #[error("authentication failed: {0}")]
     Authentication(String),
     /// Something else went wrong.
-    #[error("{0}")]
     Io(String),
     /// The connection was closed before the server had said which versions it speaks.
-    #[error("the server closed the connection before it said which versions it speaks{0}")]
     ClosedDuringNegotiation(String),
     /// The server did not say in time which versions it speaks.
-    #[error("the server did not say within {0} which versions it speaks")]
     NoAnswer(String),
     /// The server answers, but not as a Kafka broker does.
-    #[error("{0}")]
     NotKafka(NotKafka),
     /// The server refused to say which versions it speaks.
-    #[error("the server refused the request for its versions with {}", code_name(*.0))]
     Rejected(ErrorCode),
     /// The server has no version of an API that both sides speak.
-    #[error("{0}")]
     UnsupportedVersion(VersionMismatch),
 }
 
+impl fmt::Display for ConnectFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Dns(text) => write!(f, "the host name could not be resolved: {text}"),
+            Self::Refused(text) => write!(f, "connection refused, nothing listens there: {text}"),
+            Self::TimedOut(text) => write!(f, "no connection within {text}"),
+            Self::Unreachable(text) => write!(f, "the address cannot be reached: {text}"),
+            Self::Tls(text) => write!(f, "the TLS handshake failed: {text}"),
+            Self::Authentication(text) => write!(f, "authentication failed: {text}"),
+            Self::Io(text) => f.write_str(text),
+            Self::ClosedDuringNegotiation(text) => write!(
+                f,
+                "the server closed the connection before it said which versions it speaks{text}"
+            ),
+            Self::NoAnswer(text) => write!(
+                f,
+                "the server did not say within {text} which versions it speaks"
+            ),
+            Self::NotKafka(why) => why.fmt(f),
+            Self::Rejected(code) => write!(
+                f,
+                "the server refused the request for its versions with {}",
+                code_name(*code)
+            ),
+            Self::UnsupportedVersion(mismatch) => mismatch.fmt(f),
+        }
+    }
+}
+
+impl Error for ConnectFailure {}
+
 /// How it shows that a server is no Kafka broker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum NotKafka {
     /// It speaks HTTP.
-    #[error("the server speaks HTTP, not Kafka's protocol: check the port")]
     Http,
     /// It speaks TLS.
-    #[error(
-        "the server answered with a TLS record: the listener expects TLS, the client spoke plain text"
-    )]
     Tls,
     /// It began a frame with a length that is negative or beyond the limit.
-    #[error(
-        "the server announced a frame of {0} bytes: it is not a Kafka listener, or not of this security protocol"
-    )]
     Length(i32),
     /// Its answer cannot be read.
-    #[error("the answer is not that of a Kafka broker: {0}")]
     Answer(Fault),
 }
+
+impl fmt::Display for NotKafka {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Http => {
+                f.write_str("the server speaks HTTP, not Kafka's protocol: check the port")
+            }
+            Self::Tls => f.write_str(
+                "the server answered with a TLS record: \
+                the listener expects TLS, the client spoke plain text",
+            ),
+            Self::Length(length) => write!(
+                f,
+                "the server announced a frame of {length} bytes: \
+                it is not a Kafka listener, or not of this security protocol"
+            ),
+            Self::Answer(fault) => write!(f, "the answer is not that of a Kafka broker: {fault}"),
+        }
+    }
+}
+
+impl Error for NotKafka {}
 
 impl NotKafka {
     /// Looks at the first four bytes of what should be a frame, its length: the length if it is not
@@ -144,56 +178,65 @@ impl fmt::Display for Unreachable {
 /// [`handle_closed`](crate::Client::handle_closed) and
 /// [`handle_connect_failed`](crate::Client::handle_connect_failed); the others are the client's own
 /// decisions.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CloseReason {
     /// The broker closed it.
-    #[error("the broker closed the connection")]
     Peer,
     /// Reading or writing failed.
-    #[error("the connection failed: {0}")]
     Io(String),
     /// What arrived is not Kafka's protocol.
-    #[error("{0}")]
     NotKafka(NotKafka),
     /// It was never usable.
-    #[error("{0}")]
     Failed(ConnectFailure),
     /// An answer could not be understood.
-    #[error("{0}")]
     Fault(BrokerFault),
     /// It was unused for `connections.max.idle.ms`.
-    #[error("the connection was idle")]
     Idle,
     /// A request was not answered within the request timeout.
-    #[error("the broker did not answer within the request timeout")]
     RequestTimeout,
     /// Another bootstrap server answered first.
-    #[error("another bootstrap server answered first")]
     Superseded,
     /// It belongs to no broker of the cluster, and there is another to ask.
-    #[error("the connection is not needed any more")]
     NotNeeded,
     /// The broker has another address now.
-    #[error("the broker has another address now")]
     Moved,
     /// The client begins anew with the bootstrap servers.
-    #[error("beginning anew with the bootstrap servers")]
     Rebootstrap,
     /// The client was shut down.
-    #[error("the client was shut down")]
     ShutDown,
 }
 
+impl fmt::Display for CloseReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Peer => f.write_str("the broker closed the connection"),
+            Self::Io(text) => write!(f, "the connection failed: {text}"),
+            Self::NotKafka(why) => why.fmt(f),
+            Self::Failed(failure) => failure.fmt(f),
+            Self::Fault(fault) => fault.fmt(f),
+            Self::Idle => f.write_str("the connection was idle"),
+            Self::RequestTimeout => {
+                f.write_str("the broker did not answer within the request timeout")
+            }
+            Self::Superseded => f.write_str("another bootstrap server answered first"),
+            Self::NotNeeded => f.write_str("the connection is not needed any more"),
+            Self::Moved => f.write_str("the broker has another address now"),
+            Self::Rebootstrap => f.write_str("beginning anew with the bootstrap servers"),
+            Self::ShutDown => f.write_str("the client was shut down"),
+        }
+    }
+}
+
+impl Error for CloseReason {}
+
 /// What a broker did that it must not do. Its connection is of no further use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BrokerFault {
     /// An answer that cannot be read.
-    #[error("the broker's answer cannot be read: {0}")]
-    Unreadable(#[from] Fault),
+    Unreadable(Fault),
     /// An answer to another request than the oldest one.
-    #[error("the broker answered request {got} although it has to answer {expected} first")]
     Correlation {
         /// The correlation id of the oldest request in flight.
         expected: i32,
@@ -201,14 +244,52 @@ pub enum BrokerFault {
         got: i32,
     },
     /// An answer although nothing was asked.
-    #[error("the broker answered request {0} although none is unanswered")]
     Unexpected(i32),
     /// The server refuses to say which versions it speaks.
-    #[error("the broker refused the request for its versions with {}", code_name(*.0))]
     Rejected(ErrorCode),
     /// An API that is needed has no common version.
-    #[error("the broker has no version of {} that this client speaks", api_name(*.0))]
     UnsupportedVersion(ApiKey),
+}
+
+impl fmt::Display for BrokerFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreadable(fault) => write!(f, "the broker's answer cannot be read: {fault}"),
+            Self::Correlation { expected, got } => write!(
+                f,
+                "the broker answered request {got} although it has to answer {expected} first"
+            ),
+            Self::Unexpected(id) => write!(
+                f,
+                "the broker answered request {id} although none is unanswered"
+            ),
+            Self::Rejected(code) => write!(
+                f,
+                "the broker refused the request for its versions with {}",
+                code_name(*code)
+            ),
+            Self::UnsupportedVersion(api) => write!(
+                f,
+                "the broker has no version of {} that this client speaks",
+                api_name(*api)
+            ),
+        }
+    }
+}
+
+impl Error for BrokerFault {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Unreadable(fault) => Some(fault),
+            _ => None,
+        }
+    }
+}
+
+impl From<Fault> for BrokerFault {
+    fn from(fault: Fault) -> Self {
+        Self::Unreadable(fault)
+    }
 }
 
 fn code_name(code: ErrorCode) -> String {

@@ -1,15 +1,15 @@
 //! What can be wrong with a batch somebody else wrote.
 
-use thiserror::Error;
+use std::error::Error;
+use std::fmt;
 
 use crate::Codec;
 
 /// Why a batch cannot be read.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BatchError {
     /// The bytes end inside a batch. The last batch of a Fetch response may be like that: fetch it again.
-    #[error("batch is cut short: it needs {needed} bytes and {have} are there")]
     Incomplete {
         /// Bytes it needs at least.
         needed: usize,
@@ -18,15 +18,12 @@ pub enum BatchError {
     },
 
     /// Its length is smaller than a header.
-    #[error("batch is corrupt: a length of {0} is too small for a header")]
     Length(i32),
 
     /// It is of another format. Brokers before 0.11 wrote 0 and 1.
-    #[error("batch has format {0}, only format 2 is read")]
     Magic(i8),
 
     /// The checksum does not fit the bytes.
-    #[error("batch is corrupt: its checksum is {stored:#010x}, its bytes give {computed:#010x}")]
     Crc {
         /// The checksum in the header.
         stored: u32,
@@ -35,15 +32,12 @@ pub enum BatchError {
     },
 
     /// Its attributes name a codec nobody knows.
-    #[error("batch is compressed with unknown codec {0}")]
     UnknownCodec(u8),
 
     /// Its body cannot be decompressed.
-    #[error(transparent)]
-    Decompress(#[from] DecompressError),
+    Decompress(DecompressError),
 
     /// One of its records is not well-formed, counted from 0.
-    #[error("record {index} of the batch is invalid: {fault}")]
     Record {
         /// Which.
         index: usize,
@@ -52,7 +46,6 @@ pub enum BatchError {
     },
 
     /// The header's record count is negative, or there are bytes after the last record.
-    #[error("batch says it has {records} records, and its body has {extra} bytes more than these")]
     RecordCount {
         /// The count in the header.
         records: i32,
@@ -61,50 +54,102 @@ pub enum BatchError {
     },
 }
 
+impl fmt::Display for BatchError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Incomplete { needed, have } => write!(
+                f,
+                "batch is cut short: it needs {needed} bytes and {have} are there"
+            ),
+            Self::Length(length) => write!(
+                f,
+                "batch is corrupt: a length of {length} is too small for a header"
+            ),
+            Self::Magic(magic) => write!(f, "batch has format {magic}, only format 2 is read"),
+            Self::Crc { stored, computed } => write!(
+                f,
+                "batch is corrupt: its checksum is {stored:#010x}, its bytes give {computed:#010x}"
+            ),
+            Self::UnknownCodec(codec) => {
+                write!(f, "batch is compressed with unknown codec {codec}")
+            }
+            Self::Decompress(error) => error.fmt(f),
+            Self::Record { index, fault } => {
+                write!(f, "record {index} of the batch is invalid: {fault}")
+            }
+            Self::RecordCount { records, extra } => write!(
+                f,
+                "batch says it has {records} records, and its body has {extra} bytes more than these"
+            ),
+        }
+    }
+}
+
+impl Error for BatchError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Decompress(error) => error.source(),
+            _ => None,
+        }
+    }
+}
+
+impl From<DecompressError> for BatchError {
+    fn from(error: DecompressError) -> Self {
+        Self::Decompress(error)
+    }
+}
+
 /// What is wrong with a record.
-#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RecordFault {
     /// The body of the batch ends inside it.
-    #[error("it is cut short")]
     CutShort,
     /// A number is longer than it can be.
-    #[error("a number is malformed")]
     Number,
     /// A length is negative where null is not allowed, or below -1.
-    #[error("a length is negative")]
     NegativeLength,
     /// A part reaches past the end of the record.
-    #[error("a part is longer than the record")]
     Overrun,
     /// The count of headers is negative, or larger than what is left could hold.
-    #[error("the number of headers is impossible")]
     HeaderCount,
     /// The key of a header is null.
-    #[error("the key of a header is null")]
     NullHeaderKey,
     /// There are bytes after its last header.
-    #[error("bytes are left over at its end")]
     LeftOver,
 }
 
+impl fmt::Display for RecordFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::CutShort => "it is cut short",
+            Self::Number => "a number is malformed",
+            Self::NegativeLength => "a length is negative",
+            Self::Overrun => "a part is longer than the record",
+            Self::HeaderCount => "the number of headers is impossible",
+            Self::NullHeaderKey => "the key of a header is null",
+            Self::LeftOver => "bytes are left over at its end",
+        })
+    }
+}
+
+impl Error for RecordFault {}
+
 /// Why bytes cannot be decompressed.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DecompressError {
     /// The codec is a cargo feature that is switched off.
-    #[error("cannot read {0}: switch on the cargo feature `{0}` of milena-record")]
     NotBuilt(Codec),
 
     /// It would be larger than allowed; nothing more was read.
-    #[error("decompressed batch exceeds the limit of {limit} bytes")]
     TooLarge {
         /// The limit that was given.
         limit: usize,
     },
 
     /// They are not what the codec writes.
-    #[error("batch is not valid {codec}: {why}")]
     Malformed {
         /// The codec.
         codec: Codec,
@@ -112,3 +157,20 @@ pub enum DecompressError {
         why: String,
     },
 }
+
+impl fmt::Display for DecompressError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotBuilt(codec) => write!(
+                f,
+                "cannot read {codec}: switch on the cargo feature `{codec}` of milena-record"
+            ),
+            Self::TooLarge { limit } => {
+                write!(f, "decompressed batch exceeds the limit of {limit} bytes")
+            }
+            Self::Malformed { codec, why } => write!(f, "batch is not valid {codec}: {why}"),
+        }
+    }
+}
+
+impl Error for DecompressError {}

@@ -46,23 +46,42 @@ impl fmt::Debug for Network {
 }
 
 /// There is no tokio runtime to run on: call from inside one.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error(
-    "there is no tokio runtime here: build the producer inside one, with its time and net drivers enabled"
-)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct NoRuntime;
 
+impl fmt::Display for NoRuntime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "there is no tokio runtime here: \
+            build the producer inside one, with its time and net drivers enabled",
+        )
+    }
+}
+
+impl std::error::Error for NoRuntime {}
+
 /// Why no broker could be connected to.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum NotConnected {
     /// No bootstrap server could be used: each with its reason.
-    #[error("no bootstrap server can be used: {}", list(.0))]
     Unreachable(Arc<[Unreachable]>),
     /// It ended before.
-    #[error("the producer was closed before a broker answered")]
     Ended,
 }
+
+impl fmt::Display for NotConnected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreachable(servers) => {
+                write!(f, "no bootstrap server can be used: {}", list(servers))
+            }
+            Self::Ended => f.write_str("the producer was closed before a broker answered"),
+        }
+    }
+}
+
+impl std::error::Error for NotConnected {}
 
 fn list(servers: &[Unreachable]) -> String {
     let servers: Vec<_> = servers.iter().map(ToString::to_string).collect();

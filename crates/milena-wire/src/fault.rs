@@ -1,13 +1,14 @@
 //! What can be wrong with bytes that are read, and with a message that is written.
 
+use std::fmt;
+
 use nom::error::{ErrorKind, FromExternalError, ParseError};
 
 /// Why some bytes are not the message they should be.
 ///
 /// Whoever reads a connection closes it on a fault: nothing after it can be trusted.
 /// `Copy`, and made without allocation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{why} in {message}.{field}, {left} bytes before the end")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fault {
     /// The struct that was being read.
     pub message: &'static str,
@@ -19,41 +20,66 @@ pub struct Fault {
     pub left: usize,
 }
 
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            message,
+            field,
+            why,
+            left,
+        } = self;
+        write!(f, "{why} in {message}.{field}, {left} bytes before the end")
+    }
+}
+
+impl std::error::Error for Fault {}
+
 /// The kinds of [`Fault`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Why {
     /// The bytes end too early.
-    #[error("bytes end too early")]
     Short,
     /// A length, or a count, that its bytes cannot hold.
-    #[error("a length exceeds the bytes that follow")]
     Length,
     /// Null where the version allows none.
-    #[error("null is not allowed in this version")]
     Null,
     /// A varint that does not end within its width.
-    #[error("a varint is too long")]
     Varint,
     /// A string that is not UTF-8.
-    #[error("a string is not UTF-8")]
     Utf8,
     /// Tags out of order, or one given twice.
-    #[error("tags are not in ascending order")]
     TagOrder,
     /// Bytes remain after the end of a message or of a tagged field.
-    #[error("bytes are left over after the end")]
     Trailing,
     /// The length in front of a frame is negative or above the limit.
-    #[error("the length of a frame is negative or above the limit; is this a Kafka listener?")]
     Frame,
     /// An answer to another question than the one that was asked.
-    #[error("the correlation id is not the expected one")]
     Correlation,
     /// An API key or version that is not known here.
-    #[error("this api key or version is not known")]
     Version,
 }
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Short => "bytes end too early",
+            Self::Length => "a length exceeds the bytes that follow",
+            Self::Null => "null is not allowed in this version",
+            Self::Varint => "a varint is too long",
+            Self::Utf8 => "a string is not UTF-8",
+            Self::TagOrder => "tags are not in ascending order",
+            Self::Trailing => "bytes are left over after the end",
+            Self::Frame => {
+                "the length of a frame is negative or above the limit; is this a Kafka listener?"
+            }
+            Self::Correlation => "the correlation id is not the expected one",
+            Self::Version => "this api key or version is not known",
+        })
+    }
+}
+
+impl std::error::Error for Why {}
 
 /// What a reader returns: the bytes that are left and the value, or a [`Fault`].
 pub type Parsed<'a, T> = nom::IResult<&'a [u8], T, Fault>;
@@ -132,8 +158,7 @@ pub fn null(input: &[u8], message: &'static str, field: &'static str) -> nom::Er
 /// A message holds something that cannot be said in the version asked for.
 ///
 /// Nothing of what was written may be sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{message}.{field} {why} in version {version}; use another version or change the field")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unsupported {
     /// The struct that was being written.
     pub message: &'static str,
@@ -145,23 +170,49 @@ pub struct Unsupported {
     pub why: Unsayable,
 }
 
+impl fmt::Display for Unsupported {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            message,
+            field,
+            version,
+            why,
+        } = self;
+        write!(
+            f,
+            "{message}.{field} {why} in version {version}; use another version or change the field"
+        )
+    }
+}
+
+impl std::error::Error for Unsupported {}
+
 /// The kinds of [`Unsupported`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Unsayable {
     /// The version lacks the field, and its value is neither the default nor ignorable.
-    #[error("does not exist")]
     Absent,
     /// The field is null, which the version has no way to say.
-    #[error("cannot be null")]
     Null,
     /// A string, an array or the whole frame is longer than its length field can say.
-    #[error("is too long")]
     TooLong,
     /// The API has no such version.
-    #[error("cannot be written")]
     NoSuchVersion,
 }
+
+impl fmt::Display for Unsayable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Absent => "does not exist",
+            Self::Null => "cannot be null",
+            Self::TooLong => "is too long",
+            Self::NoSuchVersion => "cannot be written",
+        })
+    }
+}
+
+impl std::error::Error for Unsayable {}
 
 impl Unsupported {
     /// A trouble found in `version`, not yet in any field.

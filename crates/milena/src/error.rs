@@ -1,5 +1,6 @@
 //! What can go wrong, by what the caller was doing.
 
+use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
@@ -9,57 +10,104 @@ use milena_tokio::{NoRuntime, NotConnected, Unreachable};
 use crate::config::ConfigError;
 
 /// Why a producer could not be built. Nothing was started.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum BuildError {
     /// The configuration cannot be used.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
+    Config(ConfigError),
     /// There is no tokio runtime to run on.
-    #[error(transparent)]
-    NoRuntime(#[from] NoRuntime),
+    NoRuntime(NoRuntime),
+}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Config(error) => error.fmt(f),
+            Self::NoRuntime(error) => error.fmt(f),
+        }
+    }
+}
+
+impl Error for BuildError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Config(error) => error.source(),
+            Self::NoRuntime(error) => error.source(),
+        }
+    }
+}
+
+impl From<ConfigError> for BuildError {
+    fn from(error: ConfigError) -> Self {
+        Self::Config(error)
+    }
+}
+
+impl From<NoRuntime> for BuildError {
+    fn from(error: NoRuntime) -> Self {
+        Self::NoRuntime(error)
+    }
 }
 
 /// Why a producer could not be built and connected. Nothing is left running.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum ConnectError {
     /// It could not be built.
-    #[error(transparent)]
-    Build(#[from] BuildError),
+    Build(BuildError),
     /// No broker answered: the text says of each address why.
-    #[error(transparent)]
-    NotConnected(#[from] NotConnected),
+    NotConnected(NotConnected),
+}
+
+impl fmt::Display for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Build(error) => error.fmt(f),
+            Self::NotConnected(error) => error.fmt(f),
+        }
+    }
+}
+
+impl Error for ConnectError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Build(error) => error.source(),
+            Self::NotConnected(error) => error.source(),
+        }
+    }
+}
+
+impl From<BuildError> for ConnectError {
+    fn from(error: BuildError) -> Self {
+        Self::Build(error)
+    }
+}
+
+impl From<NotConnected> for ConnectError {
+    fn from(error: NotConnected) -> Self {
+        Self::NotConnected(error)
+    }
 }
 
 /// Why a record was not accepted. It was surely not written, and nothing of it is left.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum SendError {
     /// The producer takes no more records.
-    #[error("the producer is closed ({0})")]
     Closed(CloseReason),
     /// The buffer is full; only where a call does not wait.
-    #[error("buffer.memory is used up ({bytes} bytes are needed): wait, or send less at a time")]
     Full {
         /// What the record needs.
         bytes: usize,
     },
     /// The record contradicts itself.
-    #[error("{0}")]
     Invalid(&'static str),
     /// No memory became free within `max.block.ms`.
-    #[error(
-        "buffer.memory stayed used up for max.block.ms ({bytes} bytes are needed): raise it, or send less at a time"
-    )]
     NoRoom {
         /// What the record needs.
         bytes: usize,
     },
     /// The record is larger than may be sent.
-    #[error(
-        "the record takes up to {size} bytes, but max.request.size and buffer.memory allow {limit}: raise them, or send less in one record"
-    )]
     TooLarge {
         /// The most that it can take, with a batch's header.
         size: usize,
@@ -67,22 +115,58 @@ pub enum SendError {
         limit: usize,
     },
     /// The topic, or the partition, cannot be written to.
-    #[error(transparent)]
     Topic(TopicError),
     /// The topic is not known yet, and was asked for; only where a call does not wait.
-    #[error("the topic {topic} is not known yet: try again in a moment, or use send, which waits")]
     UnknownYet {
         /// The topic.
         topic: Arc<str>,
     },
     /// The topic could not be looked up within `max.block.ms`, as no broker can be reached.
-    #[error("the topic {topic} was not found within max.block.ms: {cause}")]
     Unreachable {
         /// The topic.
         topic: Arc<str>,
         /// Every server with the reason.
         cause: NotConnected,
     },
+}
+
+impl fmt::Display for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Closed(reason) => write!(f, "the producer is closed ({reason})"),
+            Self::Full { bytes } => write!(
+                f,
+                "buffer.memory is used up ({bytes} bytes are needed): wait, or send less at a time"
+            ),
+            Self::Invalid(text) => f.write_str(text),
+            Self::NoRoom { bytes } => write!(
+                f,
+                "buffer.memory stayed used up for max.block.ms ({bytes} bytes are needed): raise it, or send less at a time"
+            ),
+            Self::TooLarge { size, limit } => write!(
+                f,
+                "the record takes up to {size} bytes, but max.request.size and buffer.memory allow {limit}: raise them, or send less in one record"
+            ),
+            Self::Topic(error) => error.fmt(f),
+            Self::UnknownYet { topic } => write!(
+                f,
+                "the topic {topic} is not known yet: try again in a moment, or use send, which waits"
+            ),
+            Self::Unreachable { topic, cause } => write!(
+                f,
+                "the topic {topic} was not found within max.block.ms: {cause}"
+            ),
+        }
+    }
+}
+
+impl Error for SendError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Topic(error) => error.source(),
+            _ => None,
+        }
+    }
 }
 
 impl SendError {
@@ -168,7 +252,7 @@ impl<T> fmt::Display for TrySendError<T> {
     }
 }
 
-impl<T> std::error::Error for TrySendError<T> {}
+impl<T> Error for TrySendError<T> {}
 
 /// Why not all of many records were accepted, and the outcomes of those that were.
 #[derive(Debug)]
@@ -187,7 +271,7 @@ impl fmt::Display for SendManyError {
     }
 }
 
-impl std::error::Error for SendManyError {}
+impl Error for SendManyError {}
 
 pub(crate) fn unreachable(topic: &str, servers: Arc<[Unreachable]>) -> SendError {
     SendError::Unreachable {

@@ -5,6 +5,7 @@ mod many;
 mod place;
 mod short;
 
+use std::fmt;
 use std::sync::Arc;
 
 use crate::delivery::Delivery;
@@ -22,18 +23,14 @@ pub struct Appended {
 }
 
 /// Why a record was not appended. Nothing of it is left anywhere.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {
     /// There is no memory, or others wait for it: wait for room of so many bytes, and append with it.
-    #[error("buffer.memory is used up, {bytes} bytes are needed")]
     Full {
         /// What to wait for.
         bytes: usize,
     },
     /// It can never be appended.
-    #[error(
-        "the record may take {size} bytes, {limit} are allowed by max.request.size and buffer.memory"
-    )]
     TooLarge {
         /// The most it may take in a request.
         size: usize,
@@ -41,7 +38,6 @@ pub enum Refused {
         limit: usize,
     },
     /// The topic has fewer partitions, as far as is known: wait for the topic with this partition.
-    #[error("the topic has {count} partitions, there is no partition {partition}")]
     NoSuchPartition {
         /// What was asked for.
         partition: i32,
@@ -49,9 +45,27 @@ pub enum Refused {
         count: i32,
     },
     /// No more records are taken.
-    #[error("the producer is closed ({0})")]
     Closed(CloseReason),
 }
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Full { bytes } => write!(f, "buffer.memory is used up, {bytes} bytes are needed"),
+            Self::TooLarge { size, limit } => write!(
+                f,
+                "the record may take {size} bytes, {limit} are allowed by max.request.size and buffer.memory"
+            ),
+            Self::NoSuchPartition { partition, count } => write!(
+                f,
+                "the topic has {count} partitions, there is no partition {partition}"
+            ),
+            Self::Closed(reason) => write!(f, "the producer is closed ({reason})"),
+        }
+    }
+}
+
+impl std::error::Error for Refused {}
 
 /// A record that is in a batch, with the batch's outcome if it was wanted.
 struct Placed {

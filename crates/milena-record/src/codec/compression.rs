@@ -3,8 +3,6 @@
 use std::fmt;
 use std::str::FromStr;
 
-use thiserror::Error;
-
 use super::Codec;
 
 /// A codec and a level that it has; only made if both are there.
@@ -168,23 +166,19 @@ impl FromStr for Compression {
 }
 
 /// Why there is no such compression.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CompressionError {
     /// No codec has this name.
-    #[error("compression {0:?} is unknown, use none, gzip, snappy, lz4 or zstd")]
     Unknown(String),
 
     /// The codec is a cargo feature that is switched off.
-    #[error("compression {0} is not built in: switch on the cargo feature `{0}`")]
     NotBuilt(Codec),
 
     /// The codec has no levels.
-    #[error("compression {0} has no levels, leave the level out")]
     NoLevels(Codec),
 
     /// The level is outside the codec's range.
-    #[error("compression {codec} has no level {level}, use {allowed}")]
     Level {
         /// The codec.
         codec: Codec,
@@ -195,9 +189,35 @@ pub enum CompressionError {
     },
 
     /// Kafka's other clients have this level of lz4, this one does not.
-    #[error(
-        "lz4 level {0} is one of the high-compression mode, which this client does not have: \
-         use 9 (the default, fast mode), or zstd for smaller batches"
-    )]
     HighCompression(i32),
 }
+
+impl fmt::Display for CompressionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown(text) => write!(
+                f,
+                "compression {text:?} is unknown, use none, gzip, snappy, lz4 or zstd"
+            ),
+            Self::NotBuilt(codec) => write!(
+                f,
+                "compression {codec} is not built in: switch on the cargo feature `{codec}`"
+            ),
+            Self::NoLevels(codec) => {
+                write!(f, "compression {codec} has no levels, leave the level out")
+            }
+            Self::Level {
+                codec,
+                level,
+                allowed,
+            } => write!(f, "compression {codec} has no level {level}, use {allowed}"),
+            Self::HighCompression(level) => write!(
+                f,
+                "lz4 level {level} is one of the high-compression mode, which this client does not have: \
+                use 9 (the default, fast mode), or zstd for smaller batches"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for CompressionError {}

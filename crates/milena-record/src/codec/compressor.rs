@@ -3,8 +3,6 @@
 use std::fmt;
 use std::mem;
 
-use thiserror::Error;
-
 use super::{Codec, Compression};
 
 /// Compresses bodies. Keeps the codecs' contexts and buffers between batches: belongs to one worker.
@@ -147,14 +145,22 @@ impl fmt::Debug for Compressor {
 }
 
 /// A codec's library failed.
-#[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[error("cannot compress a batch with {codec}: {why}")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CompressError {
     /// The codec.
     pub codec: Codec,
     /// What its library says.
     pub why: String,
 }
+
+impl fmt::Display for CompressError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { codec, why } = self;
+        write!(f, "cannot compress a batch with {codec}: {why}")
+    }
+}
+
+impl std::error::Error for CompressError {}
 
 pub(super) fn failed(codec: Codec, why: impl fmt::Display) -> CompressError {
     CompressError {

@@ -1,14 +1,14 @@
 //! What can be wrong with a configuration.
 
+use std::fmt;
+
 /// Why a configuration cannot be used; the text names the property and what to do.
-#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum ConfigError {
     /// Two settings that exclude each other.
-    #[error("{0}")]
     Conflict(String),
     /// A property was given twice, perhaps once by an alias.
-    #[error("{key} is set twice: {other} means the same")]
     Duplicate {
         /// The property as it was given the second time.
         key: String,
@@ -16,7 +16,6 @@ pub enum ConfigError {
         other: String,
     },
     /// A value that the property cannot have.
-    #[error("{key} cannot be {value:?}: {expected}")]
     Invalid {
         /// The property, by Kafka's name.
         key: String,
@@ -26,13 +25,11 @@ pub enum ConfigError {
         expected: String,
     },
     /// A required property is missing.
-    #[error("{key} is not set")]
     Missing {
         /// The property, by Kafka's name.
         key: &'static str,
     },
     /// A property that Kafka's clients know and this one does not serve.
-    #[error("{key} is not supported{}", why(.reason))]
     NotSupported {
         /// The property as it was given.
         key: String,
@@ -40,7 +37,6 @@ pub enum ConfigError {
         reason: &'static str,
     },
     /// A property that nobody knows.
-    #[error("{key} is not a property of a producer{}", meant(.nearest))]
     Unknown {
         /// The property as it was given.
         key: String,
@@ -48,6 +44,31 @@ pub enum ConfigError {
         nearest: Option<&'static str>,
     },
 }
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Conflict(text) => f.write_str(text),
+            Self::Duplicate { key, other } => {
+                write!(f, "{key} is set twice: {other} means the same")
+            }
+            Self::Invalid {
+                key,
+                value,
+                expected,
+            } => write!(f, "{key} cannot be {value:?}: {expected}"),
+            Self::Missing { key } => write!(f, "{key} is not set"),
+            Self::NotSupported { key, reason } => {
+                write!(f, "{key} is not supported{}", why(reason))
+            }
+            Self::Unknown { key, nearest } => {
+                write!(f, "{key} is not a property of a producer{}", meant(nearest))
+            }
+        }
+    }
+}
+
+impl std::error::Error for ConfigError {}
 
 fn why(reason: &str) -> String {
     if reason.is_empty() {
