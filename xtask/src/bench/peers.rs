@@ -1,5 +1,6 @@
 //! `cargo xtask bench peers`: milena beside every client that a user would pick instead.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -8,7 +9,7 @@ use lexopt::{Arg, Parser, ValueExt};
 
 use super::brokers::Brokers;
 use super::contestants::{self, Contestant};
-use super::judge::{Cell, Measured, best, judge};
+use super::judge::{Cell, Measured, best, judge, middle};
 use super::measure::{How, Outcome, run as measure};
 use super::report;
 use super::rows::{Goal, Load, Metric, Row, Variant};
@@ -99,11 +100,13 @@ fn compare(options: &Options) -> Result<()> {
         skipped,
     };
     let mut measured = Measured::new();
+    let mut codecs = BTreeMap::new();
     let mut kafka = None;
     for row in &rows {
         match measure_row(row, &contestants, options, &mut kafka) {
-            Ok(cells) => {
+            Ok((cells, codec)) => {
                 println!("\n{}", report::table(row, &cells));
+                codecs.extend(middle(codec).map(|(median, ..)| (row.name, median)));
                 measured.insert(row.name, cells);
                 // What is measured stays, whatever becomes of the rows that follow.
                 report::write(&options.out, &about, &rows, &measured, &[])?;
@@ -115,12 +118,7 @@ fn compare(options: &Options) -> Result<()> {
     for row in &rows {
         for (index, variant) in row.variants.iter().enumerate() {
             for goal in variant.goals {
-                let codec = match goal {
-                    Goal::AtMostCodec(..) => {
-                        Some(layers::codec_ns(row.load.compression, row.load.batch)?)
-                    }
-                    _ => None,
-                };
+                let codec = codecs.get(row.name).copied();
                 let verdict = judge(goal, row, index, &measured, codec);
                 verdicts.push((row.name.to_owned(), label(variant), verdict));
             }
@@ -159,13 +157,14 @@ impl Entry<'_> {
     }
 }
 
-/// Measures a row; `kafka` is the real one, as soon as a row has wanted it.
+/// Measures a row; `kafka` is the real one, as soon as a row has wanted it. Also returns what its codec itself took for
+/// a record, once in each round, if a goal asks for that.
 fn measure_row(
     row: &Row,
     contestants: &[Contestant],
     options: &Options,
     kafka: &mut Option<Brokers>,
-) -> Result<Vec<Cell>> {
+) -> Result<(Vec<Cell>, Vec<f64>)> {
     let quick = if options.quick { QUICK } else { 1.0 };
     let share = match row.load.rate {
         0 => options.scale.unwrap_or(quick),
@@ -188,7 +187,13 @@ fn measure_row(
             &mut own
         }
     };
+    let mut codec = Vec::new();
+    let mut goals = row.variants.iter().flat_map(|variant| variant.goals);
+    let asks = goals.any(|goal| matches!(goal, Goal::AtMostCodec(..)));
     for round in 0..options.rounds {
+        if asks {
+            codec.push(layers::codec_ns(load.compression, load.batch)?);
+        }
         let behind = behind(row, &entries);
         for turn in 0..entries.len() {
             // Nobody always comes first, or after the same one.
@@ -222,7 +227,7 @@ fn measure_row(
         cells.iter_mut().for_each(|cell| must_compress(cell, &load));
     }
     println!("  {:.0} s", begun.elapsed().as_secs_f64());
-    Ok(cells)
+    Ok((cells, codec))
 }
 
 /// Lets everybody send to a real Kafka once. It is compiled while it runs: else whoever comes first would measure that.
