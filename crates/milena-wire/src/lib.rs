@@ -62,6 +62,8 @@
 //! Messages are declared with [`message!`], which others can use for APIs that are not here. Tests
 //! compare every declaration with Kafka's own schemas, and the bytes with those that Kafka writes.
 //!
+//! Without the feature `all`, which is on by default, only those are here that a producer uses.
+//!
 //! # Numbers
 //!
 //! [`ApiKey`] and [`ErrorCode`] are open sets: any number is one, the known ones have names.
@@ -105,11 +107,11 @@ pub use uuid::Uuid;
 pub use version::Version;
 pub use writer::{Tags, Writer};
 
+#[cfg(feature = "all")]
 #[doc(inline)]
 pub use api::{
     add_offsets_to_txn::{AddOffsetsToTxnRequest, AddOffsetsToTxnResponse},
     add_partitions_to_txn::{AddPartitionsToTxnRequest, AddPartitionsToTxnResponse},
-    api_versions::{ApiVersionsRequest, ApiVersionsResponse},
     create_partitions::{CreatePartitionsRequest, CreatePartitionsResponse},
     create_topics::{CreateTopicsRequest, CreateTopicsResponse},
     delete_topics::{DeleteTopicsRequest, DeleteTopicsResponse},
@@ -122,13 +124,17 @@ pub use api::{
     get_telemetry_subscriptions::{
         GetTelemetrySubscriptionsRequest, GetTelemetrySubscriptionsResponse,
     },
-    init_producer_id::{InitProducerIdRequest, InitProducerIdResponse},
     list_offsets::{ListOffsetsRequest, ListOffsetsResponse},
-    metadata::{MetadataRequest, MetadataResponse},
     offset_fetch::{OffsetFetchRequest, OffsetFetchResponse},
-    produce::{ProduceRequest, ProduceResponse},
     push_telemetry::{PushTelemetryRequest, PushTelemetryResponse},
     sasl_authenticate::{SaslAuthenticateRequest, SaslAuthenticateResponse},
     sasl_handshake::{SaslHandshakeRequest, SaslHandshakeResponse},
     txn_offset_commit::{TxnOffsetCommitRequest, TxnOffsetCommitResponse},
+};
+#[doc(inline)]
+pub use api::{
+    api_versions::{ApiVersionsRequest, ApiVersionsResponse},
+    init_producer_id::{InitProducerIdRequest, InitProducerIdResponse},
+    metadata::{MetadataRequest, MetadataResponse},
+    produce::{ProduceRequest, ProduceResponse},
 };
