@@ -28,7 +28,7 @@ const LAYERS: &[Layer] = &[
         name: "milena-record",
         ours: &[],
         theirs: &[
-            "crc32c",
+            "crc-fast",
             "libdeflater",
             "lz4_flex",
             "twox-hash",

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::crc::crc32c;
 use crate::header::LOG_OVERHEAD;
 use crate::{BatchError, BatchHeader, Codec, Records, decompress};
 
@@ -114,7 +115,7 @@ impl<'a> BatchView<'a> {
     /// [`BatchError::Crc`].
     pub fn verify_crc(&self) -> Result<(), BatchError> {
         let stored = self.stored_crc();
-        let computed = crc32c::crc32c(&self.bytes[BatchHeader::SUMMED_FROM..]);
+        let computed = crc32c(&self.bytes[BatchHeader::SUMMED_FROM..]);
         if stored == computed {
             Ok(())
         } else {

@@ -1,5 +1,6 @@
 //! The fixed 61 bytes at the front of a batch.
 
+use crate::crc::{append, crc32c};
 use crate::{BatchError, Codec, Sum};
 
 /// The header of a batch of format 2, without its length and checksum: those come from the body it is written for.
@@ -98,10 +99,10 @@ impl BatchHeader {
         out[57..61].copy_from_slice(&self.record_count.to_be_bytes());
 
         let mut len = Self::LEN - LOG_OVERHEAD + sum.len();
-        let mut crc = sum.behind(crc32c::crc32c(&out[Self::SUMMED_FROM..]));
+        let mut crc = sum.behind(crc32c(&out[Self::SUMMED_FROM..]));
         for piece in rest {
             len += piece.len();
-            crc = crc32c::crc32c_append(crc, piece);
+            crc = append(crc, piece);
         }
         out[8..12].copy_from_slice(&(len as u32).to_be_bytes());
         out[17..21].copy_from_slice(&crc.to_be_bytes());

@@ -107,6 +107,7 @@
 
 mod batch;
 mod codec;
+mod crc;
 mod error;
 mod header;
 mod ratio;

@@ -1,5 +1,7 @@
 //! The checksum of bytes whose beginning is not known yet: a body's, which is there before its header.
 
+use crate::crc::append;
+
 /// CRC-32C of the first bytes of a batch's body, taken while the body grows.
 ///
 /// ```
@@ -22,7 +24,7 @@ pub struct Sum {
 impl Sum {
     /// Takes in the bytes that follow.
     pub fn add(&mut self, bytes: &[u8]) {
-        self.crc = crc32c::crc32c_append(self.crc, bytes);
+        self.crc = append(self.crc, bytes);
         self.len += bytes.len();
     }
 
