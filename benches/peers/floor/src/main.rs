@@ -13,6 +13,7 @@ use std::sync::Mutex;
 
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
+use crc_fast::CrcAlgorithm;
 use milena_wire::api::metadata::{MetadataRequest, MetadataRequestTopic, MetadataResponse};
 use milena_wire::api::produce::{ProduceRequest, ProduceResponse};
 use milena_wire::{Request, RequestHeader, Writer, begin_request, decode_body, encode_request};
@@ -152,7 +153,7 @@ impl Batch {
         batch[35..43].copy_from_slice(&now.to_be_bytes());
         batch[43..57].fill(0xff);
         batch[57..61].copy_from_slice(&self.count.to_be_bytes());
-        let crc = crc32c::crc32c(&batch[21..]);
+        let crc = crc_fast::checksum(CrcAlgorithm::Crc32Iscsi, &batch[21..]) as u32;
         batch[17..21].copy_from_slice(&crc.to_be_bytes());
         batch
     }
