@@ -1,6 +1,5 @@
 //! The memory of records: an exact budget, chunks that come back, and waiters served in order.
 
-use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -9,7 +8,7 @@ use std::time::Instant;
 use crate::bin::Bin;
 use crate::body::Pages;
 use crate::gate::CloseReason;
-use crate::numbered::Numbered;
+use crate::numbered::{Deadlines, Numbered};
 use crate::pace::Pace;
 use crate::room::RoomError;
 use crate::stock::Stock;
@@ -47,7 +46,7 @@ struct State {
     waiters: Numbered<Waiter>,
     /// For those who have not come for it yet.
     answers: Numbered<Result<Stock, RoomError>>,
-    deadlines: BTreeSet<(Instant, u64)>,
+    deadlines: Deadlines,
     next: u64,
     exhausted: u64,
     closed: Option<CloseReason>,
@@ -86,7 +85,7 @@ impl Pool {
                 lists: Vec::new(),
                 waiters: Numbered::default(),
                 answers: Numbered::default(),
-                deadlines: BTreeSet::new(),
+                deadlines: Deadlines::default(),
                 next: 0,
                 exhausted: 0,
                 closed: None,
@@ -321,7 +320,8 @@ impl Pool {
                 earliest: false,
             };
         }
-        let earliest = state.deadlines.first().is_none_or(|(at, _)| deadline < *at);
+        let first = state.deadlines.first();
+        let earliest = first.is_none_or(|((at, _), ())| deadline < at);
         state.waiters.insert(
             id,
             Waiter {
@@ -330,7 +330,7 @@ impl Pool {
                 waker: None,
             },
         );
-        state.deadlines.insert((deadline, id));
+        state.deadlines.insert((deadline, id), ());
         let woken = self.serve(&mut state);
         if deadline <= now && state.remove(id).is_some() {
             state.exhausted += 1;
@@ -382,14 +382,14 @@ impl Pool {
     /// The earliest deadline of those who wait, for memory or for the others.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         let state = self.lock();
-        let first = state.deadlines.first().map(|(at, _)| *at);
+        let first = state.deadlines.first().map(|((at, _), ())| at);
         first.into_iter().chain(state.pace.next_look()).min()
     }
 
     /// Ends the waits whose deadline has come.
     pub(crate) fn fire_deadlines(&self, now: Instant, bin: &mut Bin) {
         let mut state = self.lock();
-        while let Some((at, id)) = state.deadlines.first().copied() {
+        while let Some(((at, id), ())) = state.deadlines.first() {
             if at > now {
                 break;
             }
@@ -475,7 +475,7 @@ impl State {
 
     fn remove(&mut self, id: u64) -> Option<Waiter> {
         let waiter = self.waiters.remove(id)?;
-        self.deadlines.remove(&(waiter.deadline, id));
+        self.deadlines.remove((waiter.deadline, id));
         Some(waiter)
     }
 

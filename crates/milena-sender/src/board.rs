@@ -3,7 +3,8 @@
 //! The cost of every method is that of the one partition it is about. A partition that has
 //! nothing to send is in no list.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
 use std::time::{Duration, Instant};
 
 use milena_accumulator::Slot;
@@ -17,11 +18,12 @@ use crate::partition::{Partition, Reason, Rules, Schedule};
 pub(crate) struct Board {
     partitions: Vec<Partition>,
     nodes: Few<NodeId, Node>,
-    timers: BTreeSet<(Instant, Slot)>,
+    /// An entry is stale unless it is what its partition has for a timer. The first one never is.
+    timers: BinaryHeap<Reverse<(Instant, Slot)>>,
     /// Parked for want of a producer id.
     unidentified: Vec<Slot>,
-    /// Parked for want of a leader, or were so a while ago.
-    leaderless: BTreeSet<Slot>,
+    /// Parked for want of a leader, or were so a while ago; in order.
+    leaderless: Vec<Slot>,
     /// A leader is to be asked for on behalf of those.
     leader_missing: bool,
     /// Nodes for which something came up.
@@ -39,6 +41,15 @@ pub(crate) struct Node {
     /// The last thing handed out was work for the compressor: next comes a request.
     pub(crate) sealed_last: bool,
     rung: bool,
+}
+
+/// So many stale timers are always let be.
+const LET_BE: usize = 64;
+
+/// Whether this is its partition's timer.
+fn is_live(partitions: &[Partition], Reverse((at, slot)): &Reverse<(Instant, Slot)>) -> bool {
+    let partition = partitions.get(slot.0 as usize);
+    partition.is_some_and(|partition| partition.timer == Some(*at))
 }
 
 impl Board {
@@ -87,7 +98,9 @@ impl Board {
                 }
                 Schedule::Parked(Reason::NoProducerId) => self.unidentified.push(slot),
                 Schedule::Parked(Reason::NoLeader) => {
-                    self.leaderless.insert(slot);
+                    if let Err(at) = self.leaderless.binary_search(&slot) {
+                        self.leaderless.insert(at, slot);
+                    }
                     self.leader_missing = true;
                 }
                 // Also where a stale entry stands in the list already: whoever was rung for it is gone.
@@ -228,7 +241,7 @@ impl Board {
                 .get(slot.0 as usize)
                 .is_some_and(|p| p.schedule == Schedule::Parked(Reason::NoLeader))
         });
-        self.leaderless.iter().copied().collect()
+        self.leaderless.clone()
     }
 
     /// What was asked about leaders is answered: who still has none is to ask again.
@@ -247,7 +260,7 @@ impl Board {
     }
 
     pub(crate) fn is_leaderless(&self, slot: Slot) -> bool {
-        self.leaderless.contains(&slot)
+        self.leaderless.binary_search(&slot).is_ok()
     }
 
     pub(crate) fn is_unidentified(&self, slot: Slot) -> bool {
@@ -256,19 +269,23 @@ impl Board {
 
     /// A partition whose timer is due, disarmed.
     pub(crate) fn pop_timer(&mut self, now: Instant) -> Option<Slot> {
-        let (at, slot) = *self.timers.first()?;
+        let Reverse((at, slot)) = *self.timers.peek()?;
         if at > now {
             return None;
         }
-        self.timers.pop_first();
         if let Some(partition) = self.partitions.get_mut(slot.0 as usize) {
             partition.timer = None;
+        }
+        while let Some(first) = self.timers.peek()
+            && !is_live(&self.partitions, first)
+        {
+            self.timers.pop();
         }
         Some(slot)
     }
 
     pub(crate) fn next_timer(&self) -> Option<Instant> {
-        self.timers.first().map(|(at, _)| *at)
+        self.timers.peek().map(|Reverse((at, _))| *at)
     }
 
     /// Makes sure that a partition with anything undelivered has a timer no later than the expiry
@@ -290,15 +307,15 @@ impl Board {
         let Some(partition) = self.partitions.get_mut(slot.0 as usize) else {
             return;
         };
-        match partition.timer {
-            Some(armed) if armed <= at => {}
-            armed => {
-                if let Some(armed) = armed {
-                    self.timers.remove(&(armed, slot));
-                }
-                partition.timer = Some(at);
-                self.timers.insert((at, slot));
-            }
+        if partition.timer.is_some_and(|armed| armed <= at) {
+            return;
+        }
+        partition.timer = Some(at);
+        // A later one is left behind as stale, until there are too many.
+        self.timers.push(Reverse((at, slot)));
+        if self.timers.len() > 2 * self.partitions.len() + LET_BE {
+            let partitions = &self.partitions;
+            self.timers.retain(|timer| is_live(partitions, timer));
         }
     }
 }
