@@ -142,7 +142,7 @@ pub fn write(
     );
     let _ = writeln!(text, "- Versions: {}.", versions(measured));
     text.push_str(
-        "- Settings, where a row does not say otherwise: idempotent, `acks=all`, five requests in flight, linger 5 ms, batches of 64 KiB, a buffer of 64 MiB, six partitions, one sending task; records of random bytes. \"(best)\" is a client with its own best documented settings instead.\n",
+        "- Settings, where a row does not say otherwise: idempotent, `acks=all`, five requests in flight, linger 5 ms, batches of 64 KiB, a buffer of 64 MiB, six partitions, one sending task on a runtime of one thread; records of random bytes. \"(best)\" is a client with its own best documented settings instead.\n",
     );
     let _ = writeln!(text, "\n## Goals\n\n{}\n## Figures\n", goals(verdicts));
     let mut raw = Vec::new();
