@@ -18,6 +18,8 @@
 //!   their outcome, unless somebody still holds a delivery of it.
 //! - Memory is a bound on bytes ([`Config::buffer_memory`]). An append never waits: without memory it is
 //!   [refused](Refused::Full), and [`Accumulator::wait_room`] waits, strictly first come, first served.
+//! - Before memory runs out, [`Accumulator::wait_pace`] lets connections that keep up catch up, for whoever has the
+//!   time.
 //! - A [`Batch`] that was taken is completed by a [`Verdict`], once; its [deliveries](Delivery), callbacks and
 //!   [flushes](Flush) learn of it through a [`Bin`], outside all locks. A batch can be split, and its parts again.
 //! - Locks: whoever sends may hold a lock of its own while calling; a partition's comes after that; pool, inbox and
