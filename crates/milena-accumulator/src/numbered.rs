@@ -1,53 +1,49 @@
 //! What waits, or was answered, by numbers given in order of arrival.
 
 use std::collections::VecDeque;
-use std::time::Instant;
 
 /// Values by number. New numbers are larger than those before, and the oldest leave first, or nearly so: both are as
 /// cheap as with a queue. Any other is found by halving, and closes up the shorter side when it leaves.
 ///
 /// A `BTreeMap` would do as well, for much more code in every crate that builds one.
-pub(crate) struct Numbered<T, N = u64>(VecDeque<(N, T)>);
+pub(crate) struct Numbered<T>(VecDeque<(u64, T)>);
 
-/// Deadlines with the numbers of those whose they are. All wait equally long, so that these arrive in order, too.
-pub(crate) type Deadlines = Numbered<(), (Instant, u64)>;
-
-impl<T, N> Default for Numbered<T, N> {
+impl<T> Default for Numbered<T> {
     fn default() -> Self {
         Self(VecDeque::new())
     }
 }
 
-impl<T, N: Copy + Ord> Numbered<T, N> {
-    pub(crate) fn insert(&mut self, id: N, value: T) {
+impl<T> Numbered<T> {
+    pub(crate) fn insert(&mut self, id: u64, value: T) {
         match self.place(id) {
             Ok(at) => self.0[at].1 = value,
             Err(at) => self.0.insert(at, (id, value)),
         }
     }
 
-    pub(crate) fn remove(&mut self, id: N) -> Option<T> {
+    pub(crate) fn remove(&mut self, id: u64) -> Option<T> {
         let at = self.place(id).ok()?;
         self.0.remove(at).map(|(_, value)| value)
     }
 
-    pub(crate) fn get(&self, id: N) -> Option<&T> {
+    pub(crate) fn get(&self, id: u64) -> Option<&T> {
         let at = self.place(id).ok()?;
         self.0.get(at).map(|(_, value)| value)
     }
 
-    pub(crate) fn get_mut(&mut self, id: N) -> Option<&mut T> {
+    pub(crate) fn get_mut(&mut self, id: u64) -> Option<&mut T> {
         let at = self.place(id).ok()?;
         self.0.get_mut(at).map(|(_, value)| value)
     }
 
     /// The one with the lowest number.
-    pub(crate) fn first(&self) -> Option<(N, &T)> {
+    pub(crate) fn first(&self) -> Option<(u64, &T)> {
         self.0.front().map(|(id, value)| (*id, value))
     }
 
     /// In the order of their numbers.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (N, &T)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, &T)> {
         self.0.iter().map(|(id, value)| (*id, value))
     }
 
@@ -65,7 +61,7 @@ impl<T, N: Copy + Ord> Numbered<T, N> {
     }
 
     /// Where the number is, or belongs.
-    fn place(&self, id: N) -> Result<usize, usize> {
+    fn place(&self, id: u64) -> Result<usize, usize> {
         // Who comes is mostly the last.
         if self.0.back().is_some_and(|(last, _)| *last < id) {
             return Err(self.0.len());

@@ -1,5 +1,6 @@
 //! The memory of records: an exact budget, chunks that come back, and waiters served in order.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -8,7 +9,7 @@ use std::time::Instant;
 use crate::bin::Bin;
 use crate::body::Pages;
 use crate::gate::CloseReason;
-use crate::numbered::{Deadlines, Numbered};
+use crate::numbered::Numbered;
 use crate::pace::Pace;
 use crate::room::RoomError;
 use crate::stock::Stock;
@@ -46,7 +47,7 @@ struct State {
     waiters: Numbered<Waiter>,
     /// For those who have not come for it yet.
     answers: Numbered<Result<Stock, RoomError>>,
-    deadlines: Deadlines,
+    deadlines: BTreeSet<(Instant, u64)>,
     next: u64,
     exhausted: u64,
     closed: Option<CloseReason>,
@@ -85,7 +86,7 @@ impl Pool {
                 lists: Vec::new(),
                 waiters: Numbered::default(),
                 answers: Numbered::default(),
-                deadlines: Deadlines::default(),
+                deadlines: BTreeSet::new(),
                 next: 0,
                 exhausted: 0,
                 closed: None,
@@ -320,8 +321,7 @@ impl Pool {
                 earliest: false,
             };
         }
-        let first = state.deadlines.first();
-        let earliest = first.is_none_or(|((at, _), ())| deadline < at);
+        let earliest = state.deadlines.first().is_none_or(|(at, _)| deadline < *at);
         state.waiters.insert(
             id,
             Waiter {
@@ -330,7 +330,7 @@ impl Pool {
                 waker: None,
             },
         );
-        state.deadlines.insert((deadline, id), ());
+        state.deadlines.insert((deadline, id));
         let woken = self.serve(&mut state);
         if deadline <= now && state.remove(id).is_some() {
             state.exhausted += 1;
@@ -382,14 +382,14 @@ impl Pool {
     /// The earliest deadline of those who wait, for memory or for the others.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         let state = self.lock();
-        let first = state.deadlines.first().map(|((at, _), ())| at);
+        let first = state.deadlines.first().map(|(at, _)| *at);
         first.into_iter().chain(state.pace.next_look()).min()
     }
 
     /// Ends the waits whose deadline has come.
     pub(crate) fn fire_deadlines(&self, now: Instant, bin: &mut Bin) {
         let mut state = self.lock();
-        while let Some(((at, id), ())) = state.deadlines.first() {
+        while let Some((at, id)) = state.deadlines.first().copied() {
             if at > now {
                 break;
             }
@@ -475,7 +475,7 @@ impl State {
 
     fn remove(&mut self, id: u64) -> Option<Waiter> {
         let waiter = self.waiters.remove(id)?;
-        self.deadlines.remove((waiter.deadline, id));
+        self.deadlines.remove(&(waiter.deadline, id));
         Some(waiter)
     }
 

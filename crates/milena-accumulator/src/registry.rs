@@ -1,6 +1,6 @@
 //! Topics by name, partitions by slot, and those who wait for a topic to be known.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -12,7 +12,7 @@ use crate::bin::Bin;
 use crate::failure::BrokerError;
 use crate::gate::CloseReason;
 use crate::names::{Entry, Names};
-use crate::numbered::{Deadlines, Numbered};
+use crate::numbered::Numbered;
 use crate::topic::{Slot, Topic};
 
 /// Why a topic, or one of its partitions, cannot be written to.
@@ -98,7 +98,7 @@ struct Waiting {
     next: u64,
     waiters: Numbered<Waiter>,
     answers: Numbered<Result<Arc<Topic>, TopicError>>,
-    deadlines: Deadlines,
+    deadlines: BTreeSet<(Instant, u64)>,
     /// Topics that are waited for, with how many wait and the last error.
     names: BTreeMap<Arc<str>, Named>,
     /// Names that the sender has not heard of yet.
@@ -128,7 +128,7 @@ impl Waiting {
 
     fn remove(&mut self, id: u64) -> Option<Waiter> {
         let waiter = self.waiters.remove(id)?;
-        self.deadlines.remove((waiter.deadline, id));
+        self.deadlines.remove(&(waiter.deadline, id));
         if let Some(named) = self.names.get_mut(&waiter.name) {
             named.waiters -= 1;
             if named.waiters == 0 {
@@ -290,15 +290,17 @@ impl Registry {
             waiting.answers.insert(id, Err(error));
             return (id, false);
         }
-        let earliest = waiting.deadlines.first();
-        let earliest = earliest.is_none_or(|((at, _), ())| deadline < at);
+        let earliest = waiting
+            .deadlines
+            .first()
+            .is_none_or(|(at, _)| deadline < *at);
         let named = waiting.names.entry(Arc::clone(&name)).or_default();
         named.waiters += 1;
         let first = named.waiters == 1;
         if first {
             waiting.news.push(Arc::clone(&name));
         }
-        waiting.deadlines.insert((deadline, id), ());
+        waiting.deadlines.insert((deadline, id));
         waiting.waiters.insert(
             id,
             Waiter {
@@ -348,17 +350,17 @@ impl Registry {
     }
 
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
-        self.waiting().deadlines.first().map(|((at, _), ())| at)
+        self.waiting().deadlines.first().map(|(at, _)| *at)
     }
 
     pub(crate) fn fire_deadlines(&self, now: Instant, bin: &mut Bin) {
         let mut waiting = self.waiting();
-        while let Some(((at, id), ())) = waiting.deadlines.first() {
+        while let Some((at, id)) = waiting.deadlines.first().copied() {
             if at > now {
                 break;
             }
             let Some(waiter) = waiting.waiters.get(id) else {
-                waiting.deadlines.remove((at, id));
+                waiting.deadlines.remove(&(at, id));
                 continue;
             };
             let named = waiting.names.get(&waiter.name);

@@ -3,8 +3,7 @@
 //! The cost of every method is that of the one partition it is about. A partition that has
 //! nothing to send is in no list.
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use milena_accumulator::Slot;
@@ -18,12 +17,11 @@ use crate::partition::{Partition, Reason, Rules, Schedule};
 pub(crate) struct Board {
     partitions: Vec<Partition>,
     nodes: Few<NodeId, Node>,
-    /// An entry is stale unless it is what its partition has for a timer. The first one never is.
-    timers: BinaryHeap<Reverse<(Instant, Slot)>>,
+    timers: BTreeSet<(Instant, Slot)>,
     /// Parked for want of a producer id.
     unidentified: Vec<Slot>,
-    /// Parked for want of a leader, or were so a while ago; in order.
-    leaderless: Vec<Slot>,
+    /// Parked for want of a leader, or were so a while ago.
+    leaderless: BTreeSet<Slot>,
     /// A leader is to be asked for on behalf of those.
     leader_missing: bool,
     /// Nodes for which something came up.
@@ -41,15 +39,6 @@ pub(crate) struct Node {
     /// The last thing handed out was work for the compressor: next comes a request.
     pub(crate) sealed_last: bool,
     rung: bool,
-}
-
-/// So many stale timers are always let be.
-const LET_BE: usize = 64;
-
-/// Whether this is its partition's timer.
-fn is_live(partitions: &[Partition], Reverse((at, slot)): &Reverse<(Instant, Slot)>) -> bool {
-    let partition = partitions.get(slot.0 as usize);
-    partition.is_some_and(|partition| partition.timer == Some(*at))
 }
 
 impl Board {
@@ -98,9 +87,7 @@ impl Board {
                 }
                 Schedule::Parked(Reason::NoProducerId) => self.unidentified.push(slot),
                 Schedule::Parked(Reason::NoLeader) => {
-                    if let Err(at) = self.leaderless.binary_search(&slot) {
-                        self.leaderless.insert(at, slot);
-                    }
+                    self.leaderless.insert(slot);
                     self.leader_missing = true;
                 }
                 // Also where a stale entry stands in the list already: whoever was rung for it is gone.
@@ -241,7 +228,7 @@ impl Board {
                 .get(slot.0 as usize)
                 .is_some_and(|p| p.schedule == Schedule::Parked(Reason::NoLeader))
         });
-        self.leaderless.clone()
+        self.leaderless.iter().copied().collect()
     }
 
     /// What was asked about leaders is answered: who still has none is to ask again.
@@ -260,7 +247,7 @@ impl Board {
     }
 
     pub(crate) fn is_leaderless(&self, slot: Slot) -> bool {
-        self.leaderless.binary_search(&slot).is_ok()
+        self.leaderless.contains(&slot)
     }
 
     pub(crate) fn is_unidentified(&self, slot: Slot) -> bool {
@@ -269,23 +256,19 @@ impl Board {
 
     /// A partition whose timer is due, disarmed.
     pub(crate) fn pop_timer(&mut self, now: Instant) -> Option<Slot> {
-        let Reverse((at, slot)) = *self.timers.peek()?;
+        let (at, slot) = *self.timers.first()?;
         if at > now {
             return None;
         }
+        self.timers.pop_first();
         if let Some(partition) = self.partitions.get_mut(slot.0 as usize) {
             partition.timer = None;
-        }
-        while let Some(first) = self.timers.peek()
-            && !is_live(&self.partitions, first)
-        {
-            self.timers.pop();
         }
         Some(slot)
     }
 
     pub(crate) fn next_timer(&self) -> Option<Instant> {
-        self.timers.peek().map(|Reverse((at, _))| *at)
+        self.timers.first().map(|(at, _)| *at)
     }
 
     /// Makes sure that a partition with anything undelivered has a timer no later than the expiry
@@ -307,15 +290,15 @@ impl Board {
         let Some(partition) = self.partitions.get_mut(slot.0 as usize) else {
             return;
         };
-        if partition.timer.is_some_and(|armed| armed <= at) {
-            return;
-        }
-        partition.timer = Some(at);
-        // A later one is left behind as stale, until there are too many.
-        self.timers.push(Reverse((at, slot)));
-        if self.timers.len() > 2 * self.partitions.len() + LET_BE {
-            let partitions = &self.partitions;
-            self.timers.retain(|timer| is_live(partitions, timer));
+        match partition.timer {
+            Some(armed) if armed <= at => {}
+            armed => {
+                if let Some(armed) = armed {
+                    self.timers.remove(&(armed, slot));
+                }
+                partition.timer = Some(at);
+                self.timers.insert((at, slot));
+            }
         }
     }
 }
