@@ -119,20 +119,21 @@ impl Pace {
         (id, deadline)
     }
 
-    /// Whether the waiter still waits: then it is woken when it goes on.
-    pub(crate) fn waits(&mut self, id: u64, waker: &Waker) -> bool {
-        let waiter = self.waiters.get_mut(id);
-        waiter.is_some_and(|waiter| {
-            waiter.waker = Some(waker.clone());
-            true
-        })
+    /// Keeps whom to wake when the waiter goes on. Returns whether it still waits, and a waker to be dropped outside the
+    /// lock.
+    pub(crate) fn waits(&mut self, id: u64, waker: Waker) -> (bool, Option<Waker>) {
+        match self.waiters.get_mut(id) {
+            Some(waiter) => (true, waiter.waker.replace(waker)),
+            None => (false, Some(waker)),
+        }
     }
 
-    /// Ends a wait. In the place of one that was to go on the next one does.
-    pub(crate) fn leave(&mut self, id: u64, under_way: usize) -> Vec<Waker> {
+    /// Ends a wait. Returns whom it had to wake, to be dropped outside the lock, and who goes on in its place if it was
+    /// to go on itself.
+    pub(crate) fn leave(&mut self, id: u64, under_way: usize) -> (Option<Waker>, Vec<Waker>) {
         match self.waiters.remove(id) {
-            Some(_) => Vec::new(),
-            None => self.serve(under_way),
+            Some(waiter) => (waiter.waker, Vec::new()),
+            None => (None, self.serve(under_way)),
         }
     }
 
@@ -199,7 +200,7 @@ impl Future for WaitPace {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         if let Some(id) = self.id {
-            if self.pool.waits_for_pace(id, cx.waker()) {
+            if self.pool.waits_for_pace(id, cx.waker().clone()) {
                 return Poll::Pending;
             }
             self.id = None;
@@ -247,7 +248,7 @@ mod tests {
         (0..count)
             .map(|_| {
                 let (id, _) = pace.join(now);
-                assert!(pace.waits(id, &waker));
+                assert!(pace.waits(id, waker.clone()).0);
                 id
             })
             .collect()
@@ -333,12 +334,12 @@ mod tests {
         let mut pace = Pace::new(64 << 20, BATCH);
         let ids = waiting(&mut pace, Instant::now(), 3);
         assert_eq!(
-            pace.leave(ids[1], LEAST).len(),
+            pace.leave(ids[1], LEAST).1.len(),
             0,
             "it was not its turn yet"
         );
         assert_eq!(pace.done(1, LEAST).len(), 1);
-        assert_eq!(pace.leave(ids[0], LEAST).len(), 1);
+        assert_eq!(pace.leave(ids[0], LEAST).1.len(), 1);
         assert!(pace.end().is_empty());
     }
 }

@@ -264,8 +264,11 @@ impl Pool {
     }
 
     /// Whether this one still waits. It is not to ask again when it does not.
-    pub(crate) fn waits_for_pace(&self, id: u64, waker: &Waker) -> bool {
-        let waits = self.lock().pace.waits(id, waker);
+    pub(crate) fn waits_for_pace(&self, id: u64, waker: Waker) -> bool {
+        let mut state = self.lock();
+        let (waits, replaced) = state.pace.waits(id, waker);
+        drop(state);
+        drop(replaced);
         if !waits {
             self.paced.fetch_sub(1, Ordering::Relaxed);
         }
@@ -275,8 +278,10 @@ impl Pool {
     pub(crate) fn leave_pace(&self, id: u64) {
         self.paced.fetch_sub(1, Ordering::Relaxed);
         let mut state = self.lock();
-        let next = state.pace.leave(id, self.under_way.load(Ordering::Relaxed));
+        let under_way = self.under_way.load(Ordering::Relaxed);
+        let (left, next) = state.pace.leave(id, under_way);
         drop(state);
+        drop(left);
         wake(next);
     }
 

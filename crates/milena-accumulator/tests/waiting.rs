@@ -4,8 +4,9 @@
 
 mod common;
 
+use std::future::Future;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use common::{TestClock, done, later, poll, put, value, values, with_topic};
@@ -154,6 +155,38 @@ fn nobody_is_held_back_for_long() {
     accumulator.close(CloseReason::Closed, &mut bin);
     assert!(poll(&mut wait).is_ready());
     assert!(poll(&mut accumulator.wait_pace(start)).is_ready());
+}
+
+/// A waker that belongs to somebody who looks at the accumulator when it is dropped.
+struct Looks(Arc<Accumulator>);
+
+impl Wake for Looks {
+    fn wake(self: Arc<Self>) {}
+}
+
+impl Drop for Looks {
+    fn drop(&mut self) {
+        self.0.snapshot();
+    }
+}
+
+#[test]
+fn wakers_of_those_who_are_ahead_are_dropped_outside_the_lock() {
+    let (done, is_done) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let (accumulator, _) = ahead();
+        let mut wait = Box::pin(accumulator.wait_pace(Instant::now()));
+        // The second one replaces the first, and is dropped with the wait.
+        for _ in 0..2 {
+            let waker = Waker::from(Arc::new(Looks(Arc::clone(&accumulator))));
+            let mut context = Context::from_waker(&waker);
+            assert!(wait.as_mut().poll(&mut context).is_pending());
+        }
+        drop(wait);
+        done.send(()).unwrap();
+    });
+    let waited = is_done.recv_timeout(Duration::from_secs(20));
+    waited.expect("nobody locks what they hold");
 }
 
 #[test]
