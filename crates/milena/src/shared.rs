@@ -65,11 +65,13 @@ impl Shared {
     }
 
     /// Lets connections that keep up catch up. A loop that finds memory each time would else keep its thread, perhaps the
-    /// only one, until there is none, and be ahead of them by more than the processor's cache holds.
-    async fn keep_pace(&self) {
-        if self.accumulator.is_ahead() && !self.max_block.is_zero() {
+    /// only one, until there is none, and be ahead of them by more than the processor's cache holds. Whether it waited.
+    async fn keep_pace(&self) -> bool {
+        let waits = self.accumulator.is_ahead() && !self.max_block.is_zero();
+        if waits {
             self.accumulator.wait_pace(SystemClock.now()).await;
         }
+        waits
     }
 
     /// Waits for the topic and for memory as long as `max.block.ms` allows, and appends.
@@ -114,8 +116,7 @@ impl Shared {
         let mut deadline = self.deadline();
         let (mut room, mut partition, mut done) = (None, None, 0);
         while done < records.len() {
-            if room.is_none() && self.accumulator.is_ahead() {
-                self.keep_pace().await;
+            if room.is_none() && self.keep_pace().await {
                 deadline = self.deadline();
             }
             let found = match topic.take() {
