@@ -11,7 +11,7 @@ use crate::config::ProducerConfig;
 use crate::error::{BuildError, ConnectError, SendError, SendManyError, TrySendError};
 use crate::partitions::{self, PartitionInfo};
 use crate::record::Record;
-use crate::sending::{EnqueueRecord, SendRecord, Sending};
+use crate::sending::{ForDelivery, ForNothing, SendRecord, Sending};
 use crate::shared::{Shared, Wanted, many_failed};
 use crate::snapshot::Snapshot;
 use crate::topic::{Topic, expect_delivery};
@@ -62,7 +62,11 @@ impl Producer {
         record: Record<'a>,
     ) -> impl Future<Output = Result<Delivery, SendError>> + Send + 'a {
         let producer = self;
-        Sending::new(SendRecord { producer, record })
+        Sending::new(SendRecord {
+            producer,
+            wish: ForDelivery,
+            record,
+        })
     }
 
     /// Accepts a record whose outcome is nobody's business: cheaper than [`send`](Self::send), and
@@ -81,7 +85,11 @@ impl Producer {
         record: Record<'a>,
     ) -> impl Future<Output = Result<(), SendError>> + Send + 'a {
         let producer = self;
-        Sending::new(EnqueueRecord { producer, record })
+        Sending::new(SendRecord {
+            producer,
+            wish: ForNothing,
+            record,
+        })
     }
 
     /// Accepts a record now, or hands it back. Never waits.

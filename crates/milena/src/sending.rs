@@ -87,78 +87,91 @@ impl<'a, J: Job<'a> + Unpin> Future for Sending<'a, J> {
     }
 }
 
-/// A message whose delivery is wanted.
-#[repr(C)]
-pub(crate) struct SendMessage<'a> {
-    pub(crate) topic: &'a Topic,
-    pub(crate) message: Message<'a>,
+/// What the caller gets for an accepted record.
+pub(crate) trait Wish {
+    type Accepted;
+
+    const WANT: Want<'static>;
+    const WANTED: Wanted;
+
+    /// `delivery` is there if it was wanted.
+    fn accepted(delivery: Option<Delivery>) -> Self::Accepted;
 }
 
-impl<'a> Job<'a> for SendMessage<'a> {
+/// A delivery, to be awaited.
+pub(crate) struct ForDelivery;
+
+impl Wish for ForDelivery {
     type Accepted = Delivery;
 
-    #[inline(never)]
-    fn now(&self) -> Option<Delivery> {
-        self.message.check().ok()?;
-        let Topic { shared, topic } = self.topic;
-        if shared.accumulator.is_ahead() {
-            return None;
-        }
-        let appended = shared.append(topic, &self.message, Want::Delivery, None);
-        appended.ok()?.delivery
-    }
+    const WANT: Want<'static> = Want::Delivery;
+    const WANTED: Wanted = Wanted::Delivery;
 
-    fn later(&mut self) -> Later<'a, Delivery> {
-        let (topic, message) = (self.topic, mem::take(&mut self.message));
-        Box::pin(async move {
-            let sent = topic.send_waiting(&message, Wanted::Delivery);
-            sent.await.map(expect_delivery)
-        })
+    #[inline(always)]
+    fn accepted(delivery: Option<Delivery>) -> Delivery {
+        expect_delivery(delivery)
     }
 }
 
-/// A message whose outcome is nobody's business.
+/// Nothing: the outcome is nobody's business.
+pub(crate) struct ForNothing;
+
+impl Wish for ForNothing {
+    type Accepted = ();
+
+    const WANT: Want<'static> = Want::Nothing;
+    const WANTED: Wanted = Wanted::Nothing;
+
+    #[inline(always)]
+    fn accepted(_: Option<Delivery>) {}
+}
+
+/// A message to a topic that is at hand.
 #[repr(C)]
-pub(crate) struct EnqueueMessage<'a> {
+pub(crate) struct SendMessage<'a, W> {
     pub(crate) topic: &'a Topic,
+    pub(crate) wish: W,
     pub(crate) message: Message<'a>,
 }
 
-impl<'a> Job<'a> for EnqueueMessage<'a> {
-    type Accepted = ();
+impl<'a, W: Wish + 'a> Job<'a> for SendMessage<'a, W> {
+    type Accepted = W::Accepted;
 
     #[inline(never)]
-    fn now(&self) -> Option<()> {
+    fn now(&self) -> Option<W::Accepted> {
         self.message.check().ok()?;
         let Topic { shared, topic } = self.topic;
         if shared.accumulator.is_ahead() {
             return None;
         }
-        let appended = shared.append(topic, &self.message, Want::Nothing, None);
-        appended.ok().map(drop)
+        let appended = shared.append(topic, &self.message, W::WANT, None);
+        Some(W::accepted(appended.ok()?.delivery))
     }
 
-    fn later(&mut self) -> Later<'a, ()> {
+    fn later(&mut self) -> Later<'a, W::Accepted> {
         let (topic, message) = (self.topic, mem::take(&mut self.message));
         Box::pin(async move {
-            let sent = topic.send_waiting(&message, Wanted::Nothing);
-            sent.await.map(drop)
+            topic
+                .send_waiting(&message, W::WANTED)
+                .await
+                .map(W::accepted)
         })
     }
 }
 
 /// A record whose topic has to be looked up.
 #[repr(C)]
-pub(crate) struct SendRecord<'a> {
+pub(crate) struct SendRecord<'a, W> {
     pub(crate) producer: &'a Producer,
+    pub(crate) wish: W,
     pub(crate) record: Record<'a>,
 }
 
-impl<'a> Job<'a> for SendRecord<'a> {
-    type Accepted = Delivery;
+impl<'a, W: Wish + 'a> Job<'a> for SendRecord<'a, W> {
+    type Accepted = W::Accepted;
 
     #[inline(never)]
-    fn now(&self) -> Option<Delivery> {
+    fn now(&self) -> Option<W::Accepted> {
         let Record { topic, message } = &self.record;
         message.check().ok()?;
         let shared = &self.producer.shared;
@@ -166,53 +179,16 @@ impl<'a> Job<'a> for SendRecord<'a> {
             return None;
         }
         let topic = shared.accumulator.find_topic(topic)?;
-        let appended = shared.append(topic, message, Want::Delivery, None);
-        appended.ok()?.delivery
+        let appended = shared.append(topic, message, W::WANT, None);
+        Some(W::accepted(appended.ok()?.delivery))
     }
 
-    fn later(&mut self) -> Later<'a, Delivery> {
-        let (producer, record) = (
-            self.producer,
-            mem::replace(&mut self.record, Record::to("")),
-        );
+    fn later(&mut self) -> Later<'a, W::Accepted> {
+        let none = Record::to("");
+        let (producer, record) = (self.producer, mem::replace(&mut self.record, none));
         Box::pin(async move {
-            let sent = producer.send_waiting(&record, Wanted::Delivery);
-            sent.await.map(expect_delivery)
-        })
-    }
-}
-
-/// A record whose topic has to be looked up, and whose outcome is nobody's business.
-#[repr(C)]
-pub(crate) struct EnqueueRecord<'a> {
-    pub(crate) producer: &'a Producer,
-    pub(crate) record: Record<'a>,
-}
-
-impl<'a> Job<'a> for EnqueueRecord<'a> {
-    type Accepted = ();
-
-    #[inline(never)]
-    fn now(&self) -> Option<()> {
-        let Record { topic, message } = &self.record;
-        message.check().ok()?;
-        let shared = &self.producer.shared;
-        if shared.accumulator.is_ahead() {
-            return None;
-        }
-        let topic = shared.accumulator.find_topic(topic)?;
-        let appended = shared.append(topic, message, Want::Nothing, None);
-        appended.ok().map(drop)
-    }
-
-    fn later(&mut self) -> Later<'a, ()> {
-        let (producer, record) = (
-            self.producer,
-            mem::replace(&mut self.record, Record::to("")),
-        );
-        Box::pin(async move {
-            let sent = producer.send_waiting(&record, Wanted::Nothing);
-            sent.await.map(drop)
+            let sent = producer.send_waiting(&record, W::WANTED);
+            sent.await.map(W::accepted)
         })
     }
 }

@@ -8,7 +8,7 @@ use milena_accumulator::{Deliveries, Delivery, DeliveryError, RecordMetadata, Wa
 
 use crate::error::{SendError, SendManyError, TrySendError};
 use crate::record::Message;
-use crate::sending::{EnqueueMessage, SendMessage, Sending};
+use crate::sending::{ForDelivery, ForNothing, SendMessage, Sending};
 use crate::shared::{Shared, Wanted, many_failed};
 
 /// One topic of a [`Producer`](crate::Producer), for loops that send much to it.
@@ -35,7 +35,11 @@ impl Topic {
         message: Message<'a>,
     ) -> impl Future<Output = Result<Delivery, SendError>> + Send + 'a {
         let topic = self;
-        Sending::new(SendMessage { topic, message })
+        Sending::new(SendMessage {
+            topic,
+            wish: ForDelivery,
+            message,
+        })
     }
 
     /// Accepts a message whose outcome is nobody's business: the cheapest way to send.
@@ -53,7 +57,11 @@ impl Topic {
         message: Message<'a>,
     ) -> impl Future<Output = Result<(), SendError>> + Send + 'a {
         let topic = self;
-        Sending::new(EnqueueMessage { topic, message })
+        Sending::new(SendMessage {
+            topic,
+            wish: ForNothing,
+            message,
+        })
     }
 
     /// Accepts a message now, or hands it back: see [`Producer::try_send`](crate::Producer::try_send).
