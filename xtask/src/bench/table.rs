@@ -193,8 +193,12 @@ pub const ROWS: &[Row] = &[
         awaited("handle", &[AtMost(PerRecord, 1.05)]),
     ]),
     own("1-task", "100 B, one sending task, two threads", TASKS, &[by("handle", &[])]),
-    own("2-tasks", "100 B, two sending tasks", Load { tasks: 2, ..TASKS }, &[by("handle", &[AtMostOwn(Cpu, "1-task", 1.3)])]),
-    own("4-tasks", "100 B, four sending tasks", Load { tasks: 4, ..TASKS }, &[by("handle", &[AtMostOwn(Cpu, "1-task", 1.3)])]),
+    own("2-tasks", "100 B, two sending tasks", Load { tasks: 2, ..TASKS }, &[
+        by("handle", &[AtMostOwn(Cpu, "1-task", 1.3), AtMostOwn(Cpu, "100B", 1.3)]),
+    ]),
+    own("4-tasks", "100 B, four sending tasks", Load { tasks: 4, ..TASKS }, &[
+        by("handle", &[AtMostOwn(Cpu, "1-task", 1.3), AtMostOwn(Cpu, "100B", 1.3)]),
+    ]),
     row("kafka-100B", "a real Kafka, 100 B", Load { kafka: true, records: 1_000_000, ..BASE }, &[
         by("handle", &[AtMostBest(Cpu, 0.15), AtLeastBest(Throughput, 1.0)]),
     ]),
