@@ -326,7 +326,7 @@ fn pipeline_single() -> Box<dyn FnMut(u64)> {
 }
 
 /// Nanoseconds of CPU that a codec itself takes for one record of `size` bytes out of `values`, one shot a batch: the
-/// median of five passes.
+/// least of five passes.
 pub fn codec_ns(compression: Compression, values: &[u8], size: usize, batch: usize) -> f64 {
     let mut compressor = Compressor::new();
     let mut out = Vec::new();
@@ -340,16 +340,15 @@ pub fn codec_ns(compression: Compression, values: &[u8], size: usize, batch: usi
         }
     }
     let records: usize = bodies.iter().map(Vec::len).sum::<usize>() / (size + 8);
-    let mut passes = [0.0; 5];
-    for pass in &mut passes {
+    let mut least = f64::INFINITY;
+    for _ in 0..5 {
         let begun = ProcessTime::now();
         for body in &bodies {
             let done = compressor.compress(compression, [&body[..]], &mut out);
             done.expect("there is memory");
             black_box(&out);
         }
-        *pass = begun.elapsed().as_nanos() as f64 / records as f64;
+        least = least.min(begun.elapsed().as_nanos() as f64 / records as f64);
     }
-    passes.sort_by(f64::total_cmp);
-    passes[2]
+    least
 }
