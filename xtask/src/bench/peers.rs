@@ -155,6 +155,23 @@ impl Entry<'_> {
         };
         measure(self.contestant, load, self.how, brokers, topic, warmup)
     }
+
+    /// Keeps what became of a run, and says so.
+    fn keep(&mut self, round: usize, took: Duration, result: Result<Outcome>) {
+        let label = &self.cell.label;
+        match result {
+            Ok(outcome) => {
+                let cpu = outcome.metric(Metric::Cpu).unwrap_or(0.0);
+                let took = took.as_secs_f64();
+                println!("  {round} {label:<24} {cpu:>9.1} ns {took:>6.1} s");
+                self.cell.runs.push(outcome);
+            }
+            Err(error) => {
+                println!("  {round} {label:<24} {error:#}");
+                self.cell.failures.push(format!("{error:#}"));
+            }
+        }
+    }
 }
 
 /// Measures a row; `kafka` is the real one, as soon as a row has wanted it. Also returns what its codec itself took for
@@ -188,10 +205,8 @@ fn measure_row(
         }
     };
     let mut codec = Vec::new();
-    let mut goals = row.variants.iter().flat_map(|variant| variant.goals);
-    let asks = goals.any(|goal| matches!(goal, Goal::AtMostCodec(..)));
     for round in 0..options.rounds {
-        if asks {
+        if row.asks_for_codec() {
             codec.push(layers::codec_ns(load.compression, load.batch)?);
         }
         let behind = behind(row, &entries);
@@ -205,21 +220,8 @@ fn measure_row(
             }
             let topic = format!("{}-{round}-{index}", row.name);
             let begun = Instant::now();
-            match entry.run(row, &load, brokers, &topic) {
-                Ok(outcome) => {
-                    let cpu = outcome.metric(Metric::Cpu).unwrap_or(0.0);
-                    let took = begun.elapsed().as_secs_f64();
-                    println!(
-                        "  {round} {:<24} {cpu:>9.1} ns {took:>6.1} s",
-                        entry.cell.label
-                    );
-                    entry.cell.runs.push(outcome);
-                }
-                Err(error) => {
-                    println!("  {round} {:<24} {error:#}", entry.cell.label);
-                    entry.cell.failures.push(format!("{error:#}"));
-                }
-            }
+            let result = entry.run(row, &load, brokers, &topic);
+            entry.keep(round, begun.elapsed(), result);
         }
     }
     let mut cells: Vec<_> = entries.into_iter().map(|entry| entry.cell).collect();

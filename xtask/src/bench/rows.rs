@@ -153,3 +153,11 @@ pub struct Row {
     /// Whether `--quick` has it.
     pub quick: bool,
 }
+
+impl Row {
+    /// Whether a goal compares with what the codec itself takes.
+    pub fn asks_for_codec(&self) -> bool {
+        let mut goals = self.variants.iter().flat_map(|variant| variant.goals);
+        goals.any(|goal| matches!(goal, Goal::AtMostCodec(..)))
+    }
+}
