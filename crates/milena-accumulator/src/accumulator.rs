@@ -191,7 +191,7 @@ impl Accumulator {
     /// the sender until there is none.
     #[inline(always)]
     pub fn is_ahead(&self) -> bool {
-        self.pool.is_ahead()
+        self.pool.way.is_ahead()
     }
 
     /// Waits while that [is so](Self::is_ahead), and 10 ms at the most for each doubling of the limit, of which there
@@ -211,7 +211,7 @@ impl Accumulator {
 
     /// Whether somebody [waits so](Self::wait_pace) or is about to go on: what is open will be filled soon.
     pub fn is_paced(&self) -> bool {
-        self.pool.is_paced()
+        self.pool.way.is_paced()
     }
 
     /// Begins a flush: everything appended before is sent without lingering. Await it, or drop it to end it.

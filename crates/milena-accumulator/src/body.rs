@@ -393,7 +393,7 @@ mod tests {
         own.push(b"ef".to_vec());
         cut(own, 0, "5");
         own.push(Vec::new());
-        pool.begin(20);
+        pool.way.begin(20);
         let body = Body::new(pages, 11, &pool, 20);
         let segments: Vec<&[u8]> = body.segments().collect();
         assert_eq!(

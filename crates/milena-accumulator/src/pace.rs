@@ -4,6 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -22,6 +23,65 @@ const BATCHES: usize = 4;
 
 /// After so many times the limit has gone by, half of it is tried.
 const TRIAL: usize = 16;
+
+/// What is looked at without the pool's lock.
+pub(crate) struct Way {
+    /// Bytes of batches that are closed and not done with. Taken from under the lock.
+    under_way: AtomicUsize,
+    /// The [`Pace`]'s limit to that. Written under the lock.
+    limit: AtomicUsize,
+    /// Who waits for the pace, or may go on and has not yet.
+    paced: AtomicUsize,
+}
+
+impl Way {
+    pub(crate) fn new(limit: usize) -> Self {
+        Self {
+            under_way: AtomicUsize::new(0),
+            limit: AtomicUsize::new(limit),
+            paced: AtomicUsize::new(0),
+        }
+    }
+
+    /// A batch was closed: so many bytes are under way until they are done with.
+    pub(crate) fn begin(&self, bytes: usize) {
+        self.under_way.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// So many bytes are done with. Returns how many are still under way.
+    pub(crate) fn end(&self, bytes: usize) -> usize {
+        self.under_way.fetch_sub(bytes, Ordering::Relaxed) - bytes
+    }
+
+    pub(crate) fn under_way(&self) -> usize {
+        self.under_way.load(Ordering::Relaxed)
+    }
+
+    /// Whether more is under way than the pace allows.
+    #[inline]
+    pub(crate) fn is_ahead(&self) -> bool {
+        self.under_way() > self.limit.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_limit(&self, limit: usize) {
+        self.limit.store(limit, Ordering::Relaxed);
+    }
+
+    /// Somebody begins to wait.
+    pub(crate) fn join(&self) {
+        self.paced.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Somebody goes on, or gave up.
+    pub(crate) fn leave(&self) {
+        self.paced.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Whether somebody waits for the pace, or is about to go on.
+    pub(crate) fn is_paced(&self) -> bool {
+        self.paced.load(Ordering::Relaxed) > 0
+    }
+}
 
 /// A limit to the bytes under way (of batches that are closed and not done with), below the budget's own. It doubles
 /// when it has held somebody back for [`PATIENCE`]: connections are slow then, or long, and the budget is there to be
@@ -226,7 +286,6 @@ impl fmt::Debug for WaitPace {
 #[cfg(test)]
 #[allow(clippy::disallowed_methods)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::task::Wake;
 
     use super::*;

@@ -10,7 +10,7 @@ use crate::bin::Bin;
 use crate::body::Pages;
 use crate::gate::CloseReason;
 use crate::numbered::Numbered;
-use crate::pace::Pace;
+use crate::pace::{Pace, Way};
 use crate::room::RoomError;
 use crate::stock::Stock;
 
@@ -27,12 +27,7 @@ pub(crate) struct Pool {
     state: Mutex<State>,
     /// Waiters that are not served. Written under the lock, read without.
     waiting: AtomicUsize,
-    /// Bytes of batches that are closed and not done with. Taken from under the lock.
-    under_way: AtomicUsize,
-    /// The pace's limit to that. Written under the lock, read without.
-    limit: AtomicUsize,
-    /// Who waits for the pace, or may go on and has not yet.
-    paced: AtomicUsize,
+    pub(crate) way: Way,
 }
 
 struct State {
@@ -73,7 +68,7 @@ pub(crate) struct PoolSnapshot {
 impl Pool {
     pub(crate) fn new(total: usize, chunk: usize, batch: usize) -> Self {
         let pace = Pace::new(total, batch);
-        let limit = pace.limit();
+        let way = Way::new(pace.limit());
         Self {
             chunk,
             total,
@@ -93,9 +88,7 @@ impl Pool {
                 pace,
             }),
             waiting: AtomicUsize::new(0),
-            under_way: AtomicUsize::new(0),
-            limit: AtomicUsize::new(limit),
-            paced: AtomicUsize::new(0),
+            way,
         }
     }
 
@@ -227,40 +220,23 @@ impl Pool {
         let woken = self.serve(&mut state);
         let mut next = Vec::new();
         if done > 0 {
-            let under_way = self.under_way.fetch_sub(done, Ordering::Relaxed) - done;
-            next = state.pace.done(done, under_way);
-            self.limit.store(state.pace.limit(), Ordering::Relaxed);
+            next = state.pace.done(done, self.way.end(done));
+            self.way.set_limit(state.pace.limit());
         }
         drop(state);
         wake(woken);
         wake(next);
     }
 
-    /// A batch was closed: so many bytes are under way until they are put back.
-    pub(crate) fn begin(&self, bytes: usize) {
-        self.under_way.fetch_add(bytes, Ordering::Relaxed);
-    }
-
-    /// Whether more is under way than the [pace](Pace) allows.
-    #[inline]
-    pub(crate) fn is_ahead(&self) -> bool {
-        self.under_way.load(Ordering::Relaxed) > self.limit.load(Ordering::Relaxed)
-    }
-
     /// Joins those who wait for the others to catch up, if anybody has to; see [`Pace::join`].
     pub(crate) fn join_pace(&self, now: Instant) -> Option<(u64, Option<Instant>)> {
         let mut state = self.lock();
         // What is under way comes back under this lock, so that somebody will see to who joins.
-        let joins = self.is_ahead() && state.closed.is_none();
+        let joins = self.way.is_ahead() && state.closed.is_none();
         joins.then(|| {
-            self.paced.fetch_add(1, Ordering::Relaxed);
+            self.way.join();
             state.pace.join(now)
         })
-    }
-
-    /// Whether somebody waits for the pace, or is about to go on.
-    pub(crate) fn is_paced(&self) -> bool {
-        self.paced.load(Ordering::Relaxed) > 0
     }
 
     /// Whether this one still waits. It is not to ask again when it does not.
@@ -270,16 +246,15 @@ impl Pool {
         drop(state);
         drop(replaced);
         if !waits {
-            self.paced.fetch_sub(1, Ordering::Relaxed);
+            self.way.leave();
         }
         waits
     }
 
     pub(crate) fn leave_pace(&self, id: u64) {
-        self.paced.fetch_sub(1, Ordering::Relaxed);
+        self.way.leave();
         let mut state = self.lock();
-        let under_way = self.under_way.load(Ordering::Relaxed);
-        let (left, next) = state.pace.leave(id, under_way);
+        let (left, next) = state.pace.leave(id, self.way.under_way());
         drop(state);
         drop(left);
         wake(next);
@@ -404,9 +379,8 @@ impl Pool {
         }
         // The next in line may need less than the one that gave up.
         let woken = self.serve(&mut state);
-        let under_way = self.under_way.load(Ordering::Relaxed);
-        let next = state.pace.look(now, under_way);
-        self.limit.store(state.pace.limit(), Ordering::Relaxed);
+        let next = state.pace.look(now, self.way.under_way());
+        self.way.set_limit(state.pace.limit());
         for waker in woken.into_iter().chain(next) {
             bin.wake(waker);
         }

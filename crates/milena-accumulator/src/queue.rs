@@ -261,7 +261,7 @@ impl Queue {
     /// Closes the open batch: its bytes are under way from now on.
     pub(crate) fn close(&mut self, pool: &Pool) {
         if let Some(open) = self.open.take() {
-            pool.begin(open.charged);
+            pool.way.begin(open.charged);
             self.closed.push_back(open);
         }
     }
@@ -307,7 +307,7 @@ impl Queue {
         let closed = self.closed.pop_front();
         let taken = closed.or_else(|| {
             let open = self.open.take()?;
-            pool.begin(open.charged);
+            pool.way.begin(open.charged);
             Some(open)
         })?;
         self.told_filled = !self.closed.is_empty();
