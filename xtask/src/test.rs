@@ -28,6 +28,10 @@ pub fn all() -> Result<()> {
         }
         run(&mut command)?;
     }
+    // The wire as the producer has it.
+    run(&mut cargo(
+        "test --quiet --package milena-wire --no-default-features",
+    ))?;
     // What each codec does where others, or it itself, are left out.
     for features in FEATURES {
         let mut command = cargo("test --quiet --package milena-record --no-default-features");
