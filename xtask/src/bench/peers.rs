@@ -128,7 +128,7 @@ fn compare(options: &Options) -> Result<()> {
         verdicts.push((
             cold::NAME.to_owned(),
             "default features".to_owned(),
-            cold::judge()?,
+            cold::judge(options.rounds)?,
         ));
     }
     println!("\n{}", report::goals(&verdicts));
