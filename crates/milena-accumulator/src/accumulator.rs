@@ -186,7 +186,7 @@ impl Accumulator {
 
     /// Whether batches under way, closed and not done with, have more bytes than connections that keep up need.
     ///
-    /// That is 2 MiB or four batches at first. Whoever appends in a loop does well to [wait](Self::wait_pace) then: what
+    /// That is 2 MiB or four batches, and more where twice as much goes by in the same time. Whoever appends in a loop does well to [wait](Self::wait_pace) then: what
     /// is sent soon is still in the processor's cache, and a loop that finds memory each time would keep its thread from
     /// the sender until there is none.
     #[inline(always)]
@@ -195,8 +195,8 @@ impl Accumulator {
     }
 
     /// Waits while that [is so](Self::is_ahead), and 10 ms at the most for each doubling of the limit, of which there
-    /// are as many as it takes to reach `buffer.memory`: it is there to be used where connections are slow or long. The
-    /// limit falls back by half each time sixteen times as much has been sent, and at once when all is.
+    /// are as many as it takes to reach `buffer.memory`: it is there to be used where connections stand still. What the
+    /// limit has grown by so goes again with what is sent, half as fast, and at once when all is.
     ///
     /// Those who wait go on in the order they came. [`fire_deadlines`](Self::fire_deadlines) has to be called as for
     /// other waits. Cancel-safe.

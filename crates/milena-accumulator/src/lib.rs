@@ -92,6 +92,7 @@ mod append;
 mod batch;
 mod bin;
 mod body;
+mod climb;
 mod clock;
 mod config;
 mod delivery;

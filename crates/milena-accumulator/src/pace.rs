@@ -8,10 +8,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+use crate::climb::{Climb, Step};
 use crate::numbered::Numbered;
 use crate::pool::Pool;
 
-/// The longest that the limit holds somebody back. Then it doubles.
+/// The longest that the limit holds somebody back. Then it doubles for a while.
 pub(crate) const PATIENCE: Duration = Duration::from_millis(10);
 
 /// The lowest limit: about what a processor's own cache holds. A batch that was sent before its bytes left the cache
@@ -20,9 +21,6 @@ const LEAST: usize = 2 << 20;
 
 /// Or so many batches, if they are large.
 const BATCHES: usize = 4;
-
-/// After so many times the limit has gone by, half of it is tried.
-const TRIAL: usize = 16;
 
 /// What is looked at without the pool's lock.
 pub(crate) struct Way {
@@ -83,15 +81,20 @@ impl Way {
     }
 }
 
-/// A limit to the bytes under way (of batches that are closed and not done with), below the budget's own. It doubles
-/// when it has held somebody back for [`PATIENCE`]: connections are slow then, or long, and the budget is there to be
-/// used. It falls back by and by, and at once when nothing is under way. Plain data, behind the pool's lock.
+/// A limit to the bytes under way (of batches that are closed and not done with), below the budget's own.
+///
+/// Its level is what connections [need](Climb) to be busy. When the limit has held somebody back for [`PATIENCE`] it
+/// doubles: connections stand still, or are slow, and the budget is there to be used. That much more goes as it came, by
+/// and by, so that whoever appends is not stopped for it. Plain data, behind the pool's lock.
 pub(crate) struct Pace {
     least: usize,
     most: usize,
-    limit: usize,
-    /// Bytes done with since the limit changed.
-    done: usize,
+    level: usize,
+    /// On top of the level, for a while.
+    extra: usize,
+    /// Bytes done with.
+    done: u64,
+    climb: Climb,
     /// For so many bytes that may begin one of those who wait goes on.
     batch: usize,
     /// In order of arrival. Who goes on is not here any more.
@@ -114,8 +117,10 @@ impl Pace {
         Self {
             least,
             most,
-            limit: least,
+            level: least,
+            extra: 0,
             done: 0,
+            climb: Climb::new(),
             batch,
             waiters: Numbered::default(),
             next: 0,
@@ -126,33 +131,51 @@ impl Pace {
 
     /// More than this is ahead.
     pub(crate) fn limit(&self) -> usize {
-        self.limit
+        self.level.saturating_add(self.extra).min(self.most)
     }
 
     /// So many bytes are done with, and so many still under way. Returns who goes on.
     pub(crate) fn done(&mut self, bytes: usize, under_way: usize) -> Vec<Waker> {
-        self.done += bytes;
+        self.done += bytes as u64;
+        self.extra = match under_way {
+            0 => 0,
+            // Half of what is done with may begin anew.
+            _ => self.extra.saturating_sub(bytes / 2),
+        };
         if under_way == 0 {
-            self.set(self.least);
-        } else if self.limit > self.least && self.done / TRIAL >= self.limit {
-            self.set((self.limit / 2).max(self.least));
+            self.climb.interrupt();
         }
         self.serve(under_way)
     }
 
-    fn set(&mut self, limit: usize) {
-        (self.limit, self.done) = (limit, 0);
+    /// Goes on to look for the level.
+    fn climb(&mut self, now: Instant, under_way: usize) {
+        if self.extra > 0 {
+            self.climb.interrupt();
+            return;
+        }
+        let (less, more) = (self.level > self.least, self.level < self.most);
+        match self.climb.held(now, self.done, under_way, less, more) {
+            Some(Step::Double) => self.level = self.level.saturating_mul(2).min(self.most),
+            Some(Step::Halve) => {
+                let half = (self.level / 2).max(self.least);
+                self.extra = self.level - half;
+                self.level = half;
+            }
+            None => {}
+        }
     }
 
     fn serve(&mut self, under_way: usize) -> Vec<Waker> {
         let mut woken = Vec::new();
-        if self.waiters.is_empty() || under_way > self.limit {
+        let limit = self.limit();
+        if self.waiters.is_empty() || under_way > limit {
             return woken;
         }
-        let all = under_way == 0 || self.limit == self.most;
+        let all = under_way == 0 || limit == self.most;
         let mut more = match all {
             true => self.waiters.len(),
-            false => (self.limit - under_way) / self.batch + 1,
+            false => (limit - under_way) / self.batch + 1,
         };
         while more > 0
             && let Some((id, _)) = self.waiters.first()
@@ -164,7 +187,8 @@ impl Pace {
     }
 
     /// Joins those who wait, at the end. Also returns when somebody has to [look](Self::look), unless somebody will.
-    pub(crate) fn join(&mut self, now: Instant) -> (u64, Option<Instant>) {
+    pub(crate) fn join(&mut self, now: Instant, under_way: usize) -> (u64, Option<Instant>) {
+        self.climb(now, under_way);
         let id = self.next;
         self.next += 1;
         self.waiters.insert(
@@ -216,7 +240,7 @@ impl Pace {
             self.look = Some(since + PATIENCE);
             return Vec::new();
         }
-        self.set(self.limit.saturating_mul(2).min(self.most));
+        self.extra = self.limit().saturating_mul(2).min(self.most) - self.level;
         self.doubled = Some(now);
         let woken = self.serve(under_way);
         if !self.waiters.is_empty() {
@@ -306,7 +330,7 @@ mod tests {
         let waker = Waker::from(Arc::new(Count::default()));
         (0..count)
             .map(|_| {
-                let (id, _) = pace.join(now);
+                let (id, _) = pace.join(now, LEAST + 1);
                 assert!(pace.waits(id, waker.clone()).0);
                 id
             })
@@ -373,19 +397,40 @@ mod tests {
     }
 
     #[test]
-    fn the_limit_falls_back_when_much_has_gone_by_or_all_is_done() {
+    fn the_limit_goes_back_by_and_by_or_when_all_is_done() {
         let (mut pace, start) = (Pace::new(64 << 20, BATCH), Instant::now());
-        for doubled in 1..=3 {
-            waiting(&mut pace, start, 1);
-            pace.look(start + doubled * PATIENCE, 16 << 20);
-        }
-        assert_eq!(pace.limit(), 16 << 20);
-        pace.done(255 << 20, 1);
-        assert_eq!(pace.limit(), 16 << 20);
-        pace.done(1 << 20, 1);
-        assert_eq!(pace.limit(), 8 << 20);
+        let raised = |pace: &mut Pace| {
+            for doubled in 1..=3 {
+                waiting(pace, start, 1);
+                pace.look(start + doubled * PATIENCE, 16 << 20);
+                pace.end();
+            }
+            assert_eq!(pace.limit(), 16 << 20);
+            pace.doubled = None;
+        };
+        raised(&mut pace);
+        pace.done(8 << 20, 1);
+        assert_eq!(pace.limit(), 12 << 20);
+        pace.done(30 << 20, 1);
+        assert_eq!(pace.limit(), LEAST);
+        raised(&mut pace);
         pace.done(1, 0);
         assert_eq!(pace.limit(), LEAST);
+    }
+
+    #[test]
+    fn the_level_is_what_connections_need() {
+        let (mut pace, mut now) = (Pace::new(64 << 20, BATCH), Instant::now());
+        // An answer after 5 ms, whatever is under way.
+        let mut highest = 0;
+        for _ in 0..100 {
+            let under_way = pace.limit();
+            highest = highest.max(under_way);
+            pace.join(now, under_way);
+            now += Duration::from_millis(5);
+            pace.done(under_way, 1);
+        }
+        assert_eq!(highest, 64 << 20);
     }
 
     #[test]

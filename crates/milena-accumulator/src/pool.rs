@@ -235,7 +235,9 @@ impl Pool {
         let joins = self.way.is_ahead() && state.closed.is_none();
         joins.then(|| {
             self.way.join();
-            state.pace.join(now)
+            let joined = state.pace.join(now, self.way.under_way());
+            self.way.set_limit(state.pace.limit());
+            joined
         })
     }
 

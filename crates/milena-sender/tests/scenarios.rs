@@ -1,8 +1,11 @@
 //! A sender and a model of a cluster, without sockets and in virtual time: single answers, and what comes of them.
 
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Waker};
 use std::time::Duration;
 
-use milena_broker::{Act, ApiKey, Change, ClusterConfig, ErrorCode, Rule};
+use milena_broker::{Act, ApiKey, Change, ClusterConfig, ErrorCode, Rule, TopicConfig};
 use milena_sender::Config;
 use milena_sender::accumulator::{
     self, Clock, Delivery, DeliveryError, FailureReason, Fate, Record, RecordMetadata, Target,
@@ -150,6 +153,70 @@ fn an_open_batch_comes_along_unless_somebody_goes_on_to_fill_it() {
         assert_eq!(end(&world) - before, 1);
         drop(pace);
     }
+}
+
+/// How long the last part takes of much that is sent, with answers after 5 ms, by somebody who does this before each record.
+fn long_pipe(mut before_each: impl FnMut(&mut World)) -> Duration {
+    const PARTITIONS: i32 = 50;
+    let records = accumulator::Config {
+        buffer_memory: 64 << 20,
+        ..accumulator::Config::default()
+    };
+    let mut world = World::new(7, ClusterConfig::default(), Config::default(), records);
+    world.latency = (Duration::from_micros(2500), Duration::from_micros(2500));
+    let discarding = TopicConfig {
+        discard: true,
+        ..TopicConfig::default()
+    };
+    world
+        .cluster
+        .create_topic_with(TOPIC, PARTITIONS as usize, discarding)
+        .unwrap();
+    let now = world.clock().now();
+    let wait = world
+        .accumulator
+        .wait_topic(now, TOPIC, None, now + secs(60));
+    assert!(world.run_until(secs(5), |world| world.accumulator.topic(TOPIC).is_some()));
+    drop(wait);
+    let topic = world.accumulator.topic(TOPIC).unwrap();
+    let value = vec![b'v'; 15_000];
+    let mut since = Duration::ZERO;
+    for number in 0..12_000 {
+        if number == 10_000 {
+            since = world.elapsed();
+        }
+        before_each(&mut world);
+        let clock = world.clock();
+        let record = Record {
+            value: Value::Borrowed(&value),
+            ..Record::default()
+        };
+        let target = Target::Partition(number % PARTITIONS);
+        let (accumulator, want) = (&world.accumulator, Want::Nothing);
+        accumulator
+            .append(&clock, &topic, target, &record, want, None)
+            .unwrap();
+    }
+    world.elapsed() - since
+}
+
+#[test]
+fn whoever_keeps_to_the_pace_fills_a_long_pipe() {
+    let paced = long_pipe(|world| {
+        if !world.accumulator.is_ahead() {
+            return;
+        }
+        let mut pace = world.accumulator.wait_pace(world.clock().now());
+        let until = world.elapsed() + secs(1);
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(world.run_until(until, |_| Pin::new(&mut pace).poll(&mut cx).is_ready()));
+    });
+    let full = long_pipe(|world| {
+        let until = world.elapsed() + secs(1);
+        let room = |world: &mut World| world.accumulator.snapshot().buffered() < 60 << 20;
+        assert!(room(world) || world.run_until(until, room));
+    });
+    assert!(paced < full * 5 / 4, "{paced:?} and {full:?}");
 }
 
 #[test]

@@ -45,10 +45,11 @@ impl Producer {
     /// Ready at once in nearly all cases. It waits for the topic's partitions to be known, which
     /// happens with the first record, and for memory when `buffer.memory` is used up; both
     /// together for `max.block.ms` at most. Those who wait are served in the order they came.
-    /// When 2 MiB or four batches are full and not acknowledged, it waits until brokers that keep up
-    /// have caught up: what is sent soon is still in the processor's cache, and a loop that sends does
-    /// not keep its thread from the producer. Brokers that do not keep up hold it back for 10 ms, then
-    /// for as long at twice that size, and so on up to `buffer.memory`. With a `max.block.ms` of 0 it
+    /// When 2 MiB or four batches are full and not acknowledged, or more on connections so long that
+    /// they need it, it waits until brokers that keep up have caught up: what is sent soon is still in
+    /// the processor's cache, and a loop that sends does not keep its thread from the producer. Brokers
+    /// that do not keep up hold it back for 10 ms, then for as long at twice that size, and so on up to
+    /// `buffer.memory`. With a `max.block.ms` of 0 it
     /// does not wait for them; nor does [`try_send`](Self::try_send).
     ///
     /// # Errors
