@@ -196,7 +196,7 @@ impl Accumulator {
 
     /// Waits while that [is so](Self::is_ahead), and 10 ms at the most for each doubling of the limit, of which there
     /// are as many as it takes to reach `buffer.memory`: it is there to be used where connections stand still. What the
-    /// limit has grown by so goes again with what is sent, half as fast, and at once when all is.
+    /// limit has grown by so goes again with sixteen times as much that is sent, and at once when all is.
     ///
     /// Those who wait go on in the order they came. [`fire_deadlines`](Self::fire_deadlines) has to be called as for
     /// other waits. Cancel-safe.

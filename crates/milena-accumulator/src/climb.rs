@@ -41,7 +41,7 @@ pub(crate) enum Step {
     Halve,
 }
 
-/// Times of one measure, and the bytes that go by meanwhile.
+/// A measure is the shortest of so many turns at the least, in which so many bytes go by.
 const TURNS: u32 = 3;
 const BYTES: u64 = 16 << 20;
 

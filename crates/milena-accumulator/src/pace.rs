@@ -22,6 +22,10 @@ const LEAST: usize = 2 << 20;
 /// Or so many batches, if they are large.
 const BATCHES: usize = 4;
 
+/// What the limit has grown by goes with so many times as many bytes. Where one of several brokers is slow what waits
+/// for it is most of what is under way, and nothing begins for the others until the limit has grown again.
+const SINKS: usize = 16;
+
 /// What is looked at without the pool's lock.
 pub(crate) struct Way {
     /// Bytes of batches that are closed and not done with. Taken from under the lock.
@@ -84,7 +88,7 @@ impl Way {
 /// A limit to the bytes under way (of batches that are closed and not done with), below the budget's own.
 ///
 /// Its level is what connections [need](Climb) to be busy. When the limit has held somebody back for [`PATIENCE`] it
-/// doubles: connections stand still, or are slow, and the budget is there to be used. That much more goes as it came, by
+/// doubles: connections stand still, or are slow, and the budget is there to be used. That much more goes by
 /// and by, so that whoever appends is not stopped for it. Plain data, behind the pool's lock.
 pub(crate) struct Pace {
     least: usize,
@@ -139,8 +143,7 @@ impl Pace {
         self.done += bytes as u64;
         self.extra = match under_way {
             0 => 0,
-            // Half of what is done with may begin anew.
-            _ => self.extra.saturating_sub(bytes / 2),
+            _ => self.extra.saturating_sub(bytes / SINKS),
         };
         if under_way == 0 {
             self.climb.interrupt();
@@ -409,9 +412,9 @@ mod tests {
             pace.doubled = None;
         };
         raised(&mut pace);
-        pace.done(8 << 20, 1);
-        assert_eq!(pace.limit(), 12 << 20);
-        pace.done(30 << 20, 1);
+        pace.done(SINKS * (8 << 20), 1);
+        assert_eq!(pace.limit(), 8 << 20);
+        pace.done(SINKS * (6 << 20), 1);
         assert_eq!(pace.limit(), LEAST);
         raised(&mut pace);
         pace.done(1, 0);
