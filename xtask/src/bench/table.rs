@@ -179,6 +179,9 @@ pub const ROWS: &[Row] = &[
     floored(row("20ms", "one partition, 1 KiB, 16 KiB batches, 20 ms broker", FAR, &[
         by("handle", &[AtLeastFloor(0.97), AtLeastBest(Throughput, 1.0)]),
     ])),
+    not_quick(row("5ms", "100 partitions, keyed, 1 KiB, 5 ms broker", Load { size: 1024, partitions: 100, delay_ms: 5, records: 400_000, ..MANY }, &[
+        by("handle", &[AtLeastBest(Throughput, 1.0)]),
+    ])),
     row("p99-20k", "1 KiB at 20,000/s, linger 0, 1 ms broker", P99_20K, &[
         by("handle", &[AtMostBest(P99, 0.7), AtMostBest(Peak, 1.0)]),
     ]),
