@@ -88,8 +88,8 @@ impl Way {
 /// A limit to the bytes under way (of batches that are closed and not done with), below the budget's own.
 ///
 /// Its level is what connections [need](Climb) to be busy. When the limit has held somebody back for [`PATIENCE`] it
-/// doubles: connections stand still, or are slow, and the budget is there to be used. That much more goes by
-/// and by, so that whoever appends is not stopped for it. Plain data, behind the pool's lock.
+/// doubles: connections stand still, or are slow, and the budget is there to be used. That much more goes by and by, so
+/// that whoever appends is not stopped for it. Plain data, behind the pool's lock.
 pub(crate) struct Pace {
     least: usize,
     most: usize,
@@ -152,7 +152,7 @@ impl Pace {
     }
 
     /// Goes on to look for the level.
-    fn climb(&mut self, now: Instant, under_way: usize) {
+    fn find_level(&mut self, now: Instant, under_way: usize) {
         if self.extra > 0 {
             self.climb.interrupt();
             return;
@@ -191,7 +191,7 @@ impl Pace {
 
     /// Joins those who wait, at the end. Also returns when somebody has to [look](Self::look), unless somebody will.
     pub(crate) fn join(&mut self, now: Instant, under_way: usize) -> (u64, Option<Instant>) {
-        self.climb(now, under_way);
+        self.find_level(now, under_way);
         let id = self.next;
         self.next += 1;
         self.waiters.insert(

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use milena_broker::{Act, ApiKey, Change, ClusterConfig, ErrorCode, Rule, TopicCo
 use milena_sender::Config;
 use milena_sender::accumulator::{
     self, Clock, Delivery, DeliveryError, FailureReason, Fate, Record, RecordMetadata, Target,
-    Value, Want,
+    Topic, Value, Want,
 };
 use milena_sim::World;
 
@@ -37,14 +38,30 @@ fn started(brokers: usize) -> World {
         partition: 0,
         to: Some(1),
     });
-    let now = world.clock().now();
-    let deadline = now + Duration::from_secs(60);
-    let wait = world.accumulator.wait_topic(now, TOPIC, None, deadline);
-    assert!(world.run_until(secs(5), |world| world.accumulator.topic(TOPIC).is_some()));
-    drop(wait);
+    known(&mut world);
     let mut first = [send(&mut world, "first")];
     rest(&mut world, 5, &mut first)[0].as_ref().unwrap();
     world
+}
+
+/// Runs until the topic is known.
+fn known(world: &mut World) -> Arc<Topic> {
+    let now = world.clock().now();
+    let deadline = now + secs(60);
+    let wait = world.accumulator.wait_topic(now, TOPIC, None, deadline);
+    assert!(world.run_until(secs(5), |world| world.accumulator.topic(TOPIC).is_some()));
+    drop(wait);
+    world.accumulator.topic(TOPIC).unwrap()
+}
+
+/// Runs until connections have caught up as far as somebody who keeps to the pace waits for them.
+fn keep_pace(world: &mut World) {
+    if world.accumulator.is_ahead() {
+        let mut pace = world.accumulator.wait_pace(world.clock().now());
+        let until = world.elapsed() + secs(1);
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(world.run_until(until, |_| Pin::new(&mut pace).poll(&mut cx).is_ready()));
+    }
 }
 
 fn secs(n: u64) -> Duration {
@@ -117,13 +134,7 @@ fn an_open_batch_comes_along_unless_somebody_goes_on_to_fill_it() {
     };
     let mut world = World::new(7, ClusterConfig::default(), config, records);
     world.cluster.create_topic(TOPIC, 2).unwrap();
-    let now = world.clock().now();
-    let wait = world
-        .accumulator
-        .wait_topic(now, TOPIC, None, now + secs(60));
-    assert!(world.run_until(secs(5), |world| world.accumulator.topic(TOPIC).is_some()));
-    drop(wait);
-    let topic = world.accumulator.topic(TOPIC).unwrap();
+    let topic = known(&mut world);
     let put = |world: &World, partition, size| {
         let (value, target) = (vec![b'v'; size], Target::Partition(partition));
         let record = Record {
@@ -172,13 +183,7 @@ fn long_pipe(mut before_each: impl FnMut(&mut World)) -> Duration {
         .cluster
         .create_topic_with(TOPIC, PARTITIONS as usize, discarding)
         .unwrap();
-    let now = world.clock().now();
-    let wait = world
-        .accumulator
-        .wait_topic(now, TOPIC, None, now + secs(60));
-    assert!(world.run_until(secs(5), |world| world.accumulator.topic(TOPIC).is_some()));
-    drop(wait);
-    let topic = world.accumulator.topic(TOPIC).unwrap();
+    let topic = known(&mut world);
     let value = vec![b'v'; 15_000];
     let mut since = Duration::ZERO;
     for number in 0..12_000 {
@@ -202,15 +207,7 @@ fn long_pipe(mut before_each: impl FnMut(&mut World)) -> Duration {
 
 #[test]
 fn whoever_keeps_to_the_pace_fills_a_long_pipe() {
-    let paced = long_pipe(|world| {
-        if !world.accumulator.is_ahead() {
-            return;
-        }
-        let mut pace = world.accumulator.wait_pace(world.clock().now());
-        let until = world.elapsed() + secs(1);
-        let mut cx = Context::from_waker(Waker::noop());
-        assert!(world.run_until(until, |_| Pin::new(&mut pace).poll(&mut cx).is_ready()));
-    });
+    let paced = long_pipe(keep_pace);
     let full = long_pipe(|world| {
         let until = world.elapsed() + secs(1);
         let room = |world: &mut World| world.accumulator.snapshot().buffered() < 60 << 20;
