@@ -186,9 +186,10 @@ impl Accumulator {
 
     /// Whether batches under way, closed and not done with, have more bytes than connections that keep up need.
     ///
-    /// That is 2 MiB or four batches, and more where twice as much goes by in the same time. Whoever appends in a loop
-    /// does well to [wait](Self::wait_pace) then: what is sent soon is still in the processor's cache, and a loop that
-    /// finds memory each time would keep its thread from the sender until there is none.
+    /// That is 2 MiB or four batches, and more where twice as much goes by in the same time; what has been under way for
+    /// 20 ms does not count. Whoever appends in a loop does well to [wait](Self::wait_pace) then: what is sent soon is
+    /// still in the processor's cache, and a loop that finds memory each time would keep its thread from the sender
+    /// until there is none.
     #[inline(always)]
     pub fn is_ahead(&self) -> bool {
         self.pool.way.is_ahead()

@@ -9,6 +9,7 @@ use milena_record::Sum;
 
 use crate::outcome::Outcome;
 use crate::pool::Pool;
+use crate::way::Period;
 
 /// All bytes of a batch after its header, as a list of segments. A clone shares them; the default has none.
 ///
@@ -39,6 +40,8 @@ pub(crate) struct Pages {
 struct Memory {
     pool: Arc<Pool>,
     bytes: usize,
+    /// When the batch was closed.
+    closed: Period,
 }
 
 /// A value that stayed where it was: it comes before position `at` of chunk number `chunk`.
@@ -124,12 +127,19 @@ impl Pages {
 
 impl Body {
     /// Closes the pages of a batch: `len` bytes, for which `charged` were taken out of the pool's budget.
-    pub(crate) fn new(mut pages: Arc<Pages>, len: usize, pool: &Arc<Pool>, charged: usize) -> Self {
+    pub(crate) fn new(
+        mut pages: Arc<Pages>,
+        len: usize,
+        pool: &Arc<Pool>,
+        charged: usize,
+        closed: Period,
+    ) -> Self {
         let own = own(&mut pages);
         own.len = len;
         own.memory = Some(Memory {
             pool: Arc::clone(pool),
             bytes: charged,
+            closed,
         });
         Self(Some(pages))
     }
@@ -219,7 +229,12 @@ impl Body {
 impl Pages {
     /// Replaces what is in them, by what it was compressed to.
     fn compressed(&mut self, bytes: &[u8]) {
-        let Some(Memory { pool, bytes: held }) = &mut self.memory else {
+        let Some(Memory {
+            pool,
+            bytes: held,
+            closed,
+        }) = &mut self.memory
+        else {
             return;
         };
         let chunk = pool.chunk_size();
@@ -236,7 +251,7 @@ impl Pages {
             let spare = mem::replace(&mut self.chunks, vec![bytes.to_vec()]);
             ((*held).min(bytes.len()), spare)
         };
-        pool.put_chunks(mem::replace(held, keep) - keep, spare);
+        pool.put_chunks(mem::replace(held, keep) - keep, *closed, spare);
         self.cuts.clear();
         (self.sum, self.summed) = (Sum::default(), 0);
         self.len = bytes.len();
@@ -257,16 +272,26 @@ impl Drop for Body {
             return;
         };
         let memory = Arc::get_mut(&mut pages).and_then(|own| own.memory.take());
-        if let Some(Memory { pool, bytes }) = memory {
-            pool.put_pages(bytes, pages);
+        if let Some(Memory {
+            pool,
+            bytes,
+            closed,
+        }) = memory
+        {
+            pool.put_pages(bytes, closed, pages);
         }
     }
 }
 
 impl Drop for Pages {
     fn drop(&mut self) {
-        if let Some(Memory { pool, bytes }) = self.memory.take() {
-            pool.put_chunks(bytes, mem::take(&mut self.chunks));
+        if let Some(Memory {
+            pool,
+            bytes,
+            closed,
+        }) = self.memory.take()
+        {
+            pool.put_chunks(bytes, closed, mem::take(&mut self.chunks));
         }
     }
 }
@@ -360,7 +385,7 @@ mod tests {
         pages.push_summed(b"ef".to_vec());
         pages.push(b"g".to_vec());
         let pool = Arc::new(Pool::new(100, 4, 16));
-        let body = Body::new(Arc::new(pages), 12, &pool, 0);
+        let body = Body::new(Arc::new(pages), 12, &pool, 0, Period::default());
         let (sum, rest) = body.summed();
         let header = BatchHeader::new(Codec::None, 1, 0, 0);
         assert_eq!(
@@ -393,8 +418,8 @@ mod tests {
         own.push(b"ef".to_vec());
         cut(own, 0, "5");
         own.push(Vec::new());
-        pool.way.begin(20);
-        let body = Body::new(pages, 11, &pool, 20);
+        let closed = pool.way.begin(20);
+        let body = Body::new(pages, 11, &pool, 20, closed);
         let segments: Vec<&[u8]> = body.segments().collect();
         assert_eq!(
             segments,

@@ -113,6 +113,7 @@ mod room;
 mod sticky;
 mod stock;
 mod topic;
+mod way;
 
 pub use accumulator::{Accumulator, Snapshot};
 pub use append::{Appended, Refused};

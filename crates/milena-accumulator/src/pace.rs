@@ -4,7 +4,6 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -12,7 +11,8 @@ use crate::climb::{Climb, Step};
 use crate::numbered::Numbered;
 use crate::pool::Pool;
 
-/// The longest that the limit holds somebody back. Then it doubles for a while.
+/// The longest that the limit holds somebody back; then it doubles for a while. A [`Period`](crate::way::Period) takes as
+/// long at least.
 pub(crate) const PATIENCE: Duration = Duration::from_millis(10);
 
 /// The lowest limit: about what a processor's own cache holds. A batch that was sent before its bytes left the cache
@@ -25,65 +25,6 @@ const BATCHES: usize = 4;
 /// What the limit has grown by goes with so many times as many bytes. Where one of several brokers is slow what waits
 /// for it is most of what is under way, and nothing begins for the others until the limit has grown again.
 const SINKS: usize = 16;
-
-/// What is looked at without the pool's lock.
-pub(crate) struct Way {
-    /// Bytes of batches that are closed and not done with. Taken from under the lock.
-    under_way: AtomicUsize,
-    /// The [`Pace`]'s limit to that. Written under the lock.
-    limit: AtomicUsize,
-    /// Who waits for the pace, or may go on and has not yet.
-    paced: AtomicUsize,
-}
-
-impl Way {
-    pub(crate) fn new(limit: usize) -> Self {
-        Self {
-            under_way: AtomicUsize::new(0),
-            limit: AtomicUsize::new(limit),
-            paced: AtomicUsize::new(0),
-        }
-    }
-
-    /// A batch was closed: so many bytes are under way until they are done with.
-    pub(crate) fn begin(&self, bytes: usize) {
-        self.under_way.fetch_add(bytes, Ordering::Relaxed);
-    }
-
-    /// So many bytes are done with. Returns how many are still under way.
-    pub(crate) fn end(&self, bytes: usize) -> usize {
-        self.under_way.fetch_sub(bytes, Ordering::Relaxed) - bytes
-    }
-
-    pub(crate) fn under_way(&self) -> usize {
-        self.under_way.load(Ordering::Relaxed)
-    }
-
-    /// Whether more is under way than the pace allows.
-    #[inline]
-    pub(crate) fn is_ahead(&self) -> bool {
-        self.under_way() > self.limit.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn set_limit(&self, limit: usize) {
-        self.limit.store(limit, Ordering::Relaxed);
-    }
-
-    /// Somebody begins to wait.
-    pub(crate) fn join(&self) {
-        self.paced.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Somebody goes on, or gave up.
-    pub(crate) fn leave(&self) {
-        self.paced.fetch_sub(1, Ordering::Relaxed);
-    }
-
-    /// Whether somebody waits for the pace, or is about to go on.
-    pub(crate) fn is_paced(&self) -> bool {
-        self.paced.load(Ordering::Relaxed) > 0
-    }
-}
 
 /// A limit to the bytes under way (of batches that are closed and not done with), below the budget's own.
 ///
@@ -99,6 +40,8 @@ pub(crate) struct Pace {
     /// Bytes done with.
     done: u64,
     climb: Climb,
+    /// When this period began.
+    period: Option<Instant>,
     /// For so many bytes that may begin one of those who wait goes on.
     batch: usize,
     /// In order of arrival. Who goes on is not here any more.
@@ -125,6 +68,7 @@ impl Pace {
             extra: 0,
             done: 0,
             climb: Climb::new(),
+            period: None,
             batch,
             waiters: Numbered::default(),
             next: 0,
@@ -149,6 +93,17 @@ impl Pace {
             self.climb.interrupt();
         }
         self.serve(under_way)
+    }
+
+    /// Whether a period is over, and the next one begins now. Only one, however long it was: what was closed last counts
+    /// for another.
+    pub(crate) fn ends_period(&mut self, now: Instant) -> bool {
+        let begun = *self.period.get_or_insert(now);
+        let over = now.saturating_duration_since(begun) >= PATIENCE;
+        if over {
+            self.period = Some(now);
+        }
+        over
     }
 
     /// Goes on to look for the level.
@@ -313,6 +268,7 @@ impl fmt::Debug for WaitPace {
 #[cfg(test)]
 #[allow(clippy::disallowed_methods)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::task::Wake;
 
     use super::*;
@@ -338,6 +294,14 @@ mod tests {
                 id
             })
             .collect()
+    }
+
+    #[test]
+    fn periods_take_their_time() {
+        let (mut pace, start) = (Pace::new(64 << 20, BATCH), Instant::now());
+        let at = |ms| start + Duration::from_millis(ms);
+        let ends = [0, 9, 10, 15, 19, 90, 95].map(|ms| pace.ends_period(at(ms)));
+        assert_eq!(ends, [false, false, true, false, false, true, false]);
     }
 
     #[test]

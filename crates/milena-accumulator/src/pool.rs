@@ -10,9 +10,10 @@ use crate::bin::Bin;
 use crate::body::Pages;
 use crate::gate::CloseReason;
 use crate::numbered::Numbered;
-use crate::pace::{Pace, Way};
+use crate::pace::Pace;
 use crate::room::RoomError;
 use crate::stock::Stock;
+use crate::way::{Period, Way};
 
 /// The budget and the chunks. Its lock is a leaf: nothing else is taken inside. It keeps off the cache line of its
 /// reference counts, as each body holds one.
@@ -181,20 +182,20 @@ impl Pool {
             state.lists.push(more);
         }
         self.keep_pages(&mut state, stock.pages);
-        self.serve_after(state, 0);
+        self.serve_after(state, None);
     }
 
     /// Gives `bytes` back to the budget, and the chunks that they were.
-    pub(crate) fn put_chunks(&self, bytes: usize, mut chunks: Vec<Vec<u8>>) {
+    pub(crate) fn put_chunks(&self, bytes: usize, closed: Period, mut chunks: Vec<Vec<u8>>) {
         // Exact allocations are not pooled; they end here, outside the lock.
         chunks.retain(|chunk| chunk.capacity() == self.chunk);
         let mut state = self.lock();
         state.take_back(bytes, chunks.into_iter());
-        self.serve_after(state, bytes);
+        self.serve_after(state, Some((bytes, closed)));
     }
 
     /// The same for all that a body was in. Nobody else has these pages.
-    pub(crate) fn put_pages(&self, bytes: usize, mut pages: Arc<Pages>) {
+    pub(crate) fn put_pages(&self, bytes: usize, closed: Period, mut pages: Arc<Pages>) {
         let Some(own) = Arc::get_mut(&mut pages) else {
             debug_assert!(false, "whoever gives pages back is the last to have them");
             return;
@@ -204,7 +205,7 @@ impl Pool {
         let mut state = self.lock();
         state.take_back(bytes, own.drain());
         self.keep_pages(&mut state, Some(pages));
-        self.serve_after(state, bytes);
+        self.serve_after(state, Some((bytes, closed)));
     }
 
     fn keep_pages(&self, state: &mut State, pages: Option<Arc<Pages>>) {
@@ -214,13 +215,13 @@ impl Pool {
             .extend(pages.filter(|pages| room && pages.capacity() >= self.list));
     }
 
-    /// After something came back, `done` of it from batches: serves those who wait.
-    fn serve_after(&self, mut state: MutexGuard<'_, State>, done: usize) {
+    /// After something came back, from a batch that was closed in some period or from none: serves those who wait.
+    fn serve_after(&self, mut state: MutexGuard<'_, State>, done: Option<(usize, Period)>) {
         state.trim(self.chunk);
         let woken = self.serve(&mut state);
         let mut next = Vec::new();
-        if done > 0 {
-            next = state.pace.done(done, self.way.end(done));
+        if let Some((bytes, closed)) = done {
+            next = state.pace.done(bytes, self.way.end(bytes, closed));
             self.way.set_limit(state.pace.limit());
         }
         drop(state);
@@ -231,6 +232,7 @@ impl Pool {
     /// Joins those who wait for the others to catch up, if anybody has to; see [`Pace::join`].
     pub(crate) fn join_pace(&self, now: Instant) -> Option<(u64, Option<Instant>)> {
         let mut state = self.lock();
+        self.age(&mut state, now);
         // What is under way comes back under this lock, so that somebody will see to who joins.
         let joins = self.way.is_ahead() && state.closed.is_none();
         joins.then(|| {
@@ -239,6 +241,13 @@ impl Pool {
             self.way.set_limit(state.pace.limit());
             joined
         })
+    }
+
+    /// Leaves out what has been under way for long.
+    fn age(&self, state: &mut State, now: Instant) {
+        if state.pace.ends_period(now) {
+            self.way.next_period();
+        }
     }
 
     /// Whether this one still waits. It is not to ask again when it does not.
@@ -381,6 +390,7 @@ impl Pool {
         }
         // The next in line may need less than the one that gave up.
         let woken = self.serve(&mut state);
+        self.age(&mut state, now);
         let next = state.pace.look(now, self.way.under_way());
         self.way.set_limit(state.pace.limit());
         for waker in woken.into_iter().chain(next) {

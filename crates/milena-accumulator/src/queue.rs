@@ -17,6 +17,7 @@ use crate::pool::Pool;
 use crate::record::Prepared;
 use crate::stock::Stock;
 use crate::topic::{Slot, Topic};
+use crate::way::Period;
 
 /// How much goes into a batch.
 #[derive(Clone, Copy, Debug)]
@@ -70,6 +71,8 @@ pub(crate) struct Open {
     pub(crate) callbacks: Vec<CallbackEntry>,
     /// Bytes taken out of the budget.
     charged: usize,
+    /// When it was closed.
+    closed: Period,
     created: Instant,
     /// It will be sent as it is: its chunks are summed when they are full.
     summed: bool,
@@ -253,6 +256,7 @@ impl Queue {
             pages: start.pages,
             summed: limits.codec == Codec::None,
             callbacks: Vec::new(),
+            closed: Period::default(),
             created,
             generation: start.generation,
         })
@@ -260,8 +264,8 @@ impl Queue {
 
     /// Closes the open batch: its bytes are under way from now on.
     pub(crate) fn close(&mut self, pool: &Pool) {
-        if let Some(open) = self.open.take() {
-            pool.way.begin(open.charged);
+        if let Some(mut open) = self.open.take() {
+            open.closed = pool.way.begin(open.charged);
             self.closed.push_back(open);
         }
     }
@@ -306,8 +310,8 @@ impl Queue {
     pub(crate) fn take(&mut self, pool: &Pool) -> Option<Open> {
         let closed = self.closed.pop_front();
         let taken = closed.or_else(|| {
-            let open = self.open.take()?;
-            pool.way.begin(open.charged);
+            let mut open = self.open.take()?;
+            open.closed = pool.way.begin(open.charged);
             Some(open)
         })?;
         self.told_filled = !self.closed.is_empty();
@@ -338,7 +342,7 @@ impl Open {
         let pages = own(&mut self.pages);
         pages.push(self.tail);
         pages.keep_outcome(&self.outcome);
-        let body = Body::new(self.pages, self.raw, pool, self.charged);
+        let body = Body::new(self.pages, self.raw, pool, self.charged, self.closed);
         // Nobody but the sender completes outcomes, and it does not have this one yet.
         self.outcome.attach(self.callbacks, &mut Bin::new());
         Batch {

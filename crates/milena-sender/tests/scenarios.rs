@@ -216,6 +216,58 @@ fn whoever_keeps_to_the_pace_fills_a_long_pipe() {
     assert!(paced < full * 5 / 4, "{paced:?} and {full:?}");
 }
 
+/// Records that the first two of three brokers have after a while of sending flat out, answers taking 5 ms.
+fn at_two_of_three(rule: Option<Rule>) -> i64 {
+    let cluster = ClusterConfig {
+        brokers: 3,
+        ..ClusterConfig::default()
+    };
+    let records = accumulator::Config {
+        buffer_memory: 64 << 20,
+        batch_size: 64 << 10,
+        ..accumulator::Config::default()
+    };
+    let mut world = World::new(7, cluster, Config::default(), records);
+    world.latency = (Duration::from_micros(2500), Duration::from_micros(2500));
+    let discarding = TopicConfig {
+        discard: true,
+        ..TopicConfig::default()
+    };
+    world
+        .cluster
+        .create_topic_with(TOPIC, 6, discarding)
+        .unwrap();
+    let topic = known(&mut world);
+    if let Some(rule) = rule {
+        world.cluster.add_rule(rule);
+    }
+    let value = vec![b'v'; 60_000];
+    let end = world.elapsed() + Duration::from_millis(500);
+    while world.elapsed() < end {
+        keep_pace(&mut world);
+        let record = Record {
+            value: Value::Borrowed(&value),
+            ..Record::default()
+        };
+        let (clock, accumulator) = (world.clock(), &world.accumulator);
+        accumulator
+            .append(&clock, &topic, Target::Any, &record, Want::Nothing, None)
+            .unwrap();
+    }
+    let at = |partition| world.cluster.leader(TOPIC, partition).unwrap();
+    (0..6)
+        .filter(|partition| at(*partition) != 3)
+        .map(|partition| world.cluster.log(TOPIC, partition).unwrap().end_offset())
+        .sum()
+}
+
+#[test]
+fn a_slow_broker_does_not_hold_up_the_others() {
+    let slow = Rule::on(ApiKey::PRODUCE).broker(3).act(Act::Delay(200));
+    let (alone, beside) = (at_two_of_three(None), at_two_of_three(Some(slow)));
+    assert!(beside > alone * 9 / 10, "{beside} of {alone}");
+}
+
 #[test]
 fn of_a_thousand_brokers_two_are_connected_to() {
     let mut world = started(1000);
