@@ -54,7 +54,7 @@ const LAYERS: &[Layer] = &[
     Layer {
         name: "milena-accumulator",
         ours: &["milena-partitioner", "milena-record"],
-        theirs: &["bytes", "foldhash"],
+        theirs: &["bytes", "foldhash", "spin"],
     },
     Layer {
         name: "milena-sender",

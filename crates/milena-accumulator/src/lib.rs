@@ -101,6 +101,7 @@ mod flush;
 mod gate;
 mod inbox;
 mod lanes;
+mod lock;
 mod names;
 mod numbered;
 mod outcome;

@@ -2,11 +2,12 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, TryLockError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use milena_record::RatioEstimator;
 
 use crate::lanes::Lanes;
+use crate::lock::{Held, Lock};
 use crate::queue::Queue;
 use crate::sticky::Chooser;
 
@@ -48,7 +49,7 @@ pub(crate) struct Block {
 /// One partition's queue, on cache lines of its own.
 #[repr(align(128))]
 pub(crate) struct Partition {
-    queue: Mutex<Queue>,
+    queue: Lock<Queue>,
     pub(crate) slot: Slot,
     /// The node that leads it, -1 if nobody is known to. The same as in its block: there the sticky choice goes through
     /// all of them, here it is read with the queue.
@@ -57,18 +58,14 @@ pub(crate) struct Partition {
 
 impl Partition {
     #[inline]
-    pub(crate) fn lock(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn lock(&self) -> Held<'_, Queue> {
+        self.queue.lock()
     }
 
     /// The lock if nobody has it.
     #[inline]
-    pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, Queue>> {
-        match self.queue.try_lock() {
-            Ok(queue) => Some(queue),
-            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
-            Err(TryLockError::WouldBlock) => None,
-        }
+    pub(crate) fn try_lock(&self) -> Option<Held<'_, Queue>> {
+        self.queue.try_lock()
     }
 
     /// The node that leads it, -1 if nobody is known to.
@@ -80,7 +77,7 @@ impl Partition {
 impl Block {
     fn new(first: u32, slots: &[Slot]) -> Self {
         let partition = |slot: &Slot| Partition {
-            queue: Mutex::default(),
+            queue: Lock::default(),
             slot: *slot,
             leader: AtomicI32::new(-1),
         };

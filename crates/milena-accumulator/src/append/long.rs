@@ -1,7 +1,7 @@
 //! The long way: closes batches, opens batches, gets memory.
 
 use std::mem;
-use std::sync::{Arc, MutexGuard};
+use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -12,6 +12,7 @@ use super::{Place, Placed, Refused};
 use crate::accumulator::Accumulator;
 use crate::body::own;
 use crate::clock::{Clock, Urgency};
+use crate::lock::Held;
 use crate::outcome::Outcome;
 use crate::queue::{Need, Open, Queue, Start};
 use crate::record::{Prepared, Record, Target, Want};
@@ -61,7 +62,7 @@ impl Accumulator {
         &self,
         clock: &C,
         topic: &Topic,
-        mut queue: MutexGuard<'_, Queue>,
+        mut queue: Held<'_, Queue>,
         place: Place<'_>,
         input: Input<'_>,
         want: Want<'_>,
@@ -241,7 +242,7 @@ impl Accumulator {
         &self,
         topic: &Topic,
         place: Place<'_>,
-        mut queue: MutexGuard<'_, Queue>,
+        mut queue: Held<'_, Queue>,
         urgency: Option<Urgency>,
     ) {
         let urgency = urgency.or_else(|| self.report(topic, place, &mut queue));

@@ -1,7 +1,6 @@
 //! Where a record goes: to the partition of its key, or to a sticky one (KIP-794).
 
 use std::ptr;
-use std::sync::MutexGuard;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use milena_partitioner::{partition_for_key, should_switch};
@@ -10,6 +9,7 @@ use super::Refused;
 use crate::accumulator::Accumulator;
 use crate::clock::Clock;
 use crate::lanes::Lanes;
+use crate::lock::Held;
 use crate::queue::Queue;
 use crate::record::{Prepared, Target};
 use crate::topic::{Partition, Topic};
@@ -96,7 +96,7 @@ impl Accumulator {
         topic: &'t Topic,
         place: Place<'t>,
         partition: &'t Partition,
-    ) -> (Place<'t>, MutexGuard<'t, Queue>) {
+    ) -> (Place<'t>, Held<'t, Queue>) {
         match partition.try_lock() {
             Some(queue) => (place, queue),
             None => self.lock_contended(clock, topic, place, partition),
@@ -110,7 +110,7 @@ impl Accumulator {
         topic: &'t Topic,
         place: Place<'t>,
         partition: &'t Partition,
-    ) -> (Place<'t>, MutexGuard<'t, Queue>) {
+    ) -> (Place<'t>, Held<'t, Queue>) {
         let common = || place.sticky.is_some_and(|sticky| topic.is_common(sticky));
         if topic.partition_count() > 1
             && common()
