@@ -4,6 +4,7 @@ pub mod brokers;
 pub mod budgets;
 pub mod cold;
 pub mod contestants;
+pub mod course;
 pub mod judge;
 pub mod layers;
 pub mod measure;

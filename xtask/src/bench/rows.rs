@@ -133,6 +133,23 @@ pub enum Goal {
     AtMostCodec(f64, &'static str),
 }
 
+impl Variant {
+    /// It in words.
+    pub fn label(&self) -> String {
+        let how = match self.api {
+            "handle" => "by handle",
+            "many" => "send_many",
+            "name" => "by name",
+            "bytes" => "shared bytes",
+            other => other,
+        };
+        match self.each {
+            true => format!("{how}, awaited"),
+            false => how.to_owned(),
+        }
+    }
+}
+
 /// One workload.
 #[derive(Clone, Copy, Debug)]
 pub struct Row {
