@@ -23,6 +23,12 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// The same for a peer with `--quick`: who takes longer is not the one to beat.
 const QUICK_PATIENCE: Duration = Duration::from_secs(8);
 
+/// What takes no longer is run again in the same turn: the shorter a run, the more chance is in it.
+const SHORT: Duration = Duration::from_millis(300);
+
+/// Runs of a turn that are short.
+const SHORT_RUNS: usize = 3;
+
 /// A row that is being measured.
 pub struct Course<'a> {
     row: &'a Row,
@@ -86,10 +92,16 @@ impl<'a> Course<'a> {
             if self.quick && round > 0 && behind[index] {
                 continue;
             }
-            let topic = format!("{}-{round}-{index}", row.name);
-            let begun = Instant::now();
-            let result = entry.run(row, load, brokers, &topic);
-            entry.keep(row, round, begun.elapsed(), result);
+            for run in 0..SHORT_RUNS {
+                let topic = format!("{}-{round}-{index}-{run}", row.name);
+                let begun = Instant::now();
+                let result = entry.run(row, load, brokers, &topic);
+                let took = begun.elapsed();
+                entry.keep(row, round, took, result);
+                if took > SHORT {
+                    break;
+                }
+            }
         }
         Ok(())
     }
