@@ -46,9 +46,10 @@ impl<T> Lock<T> {
         reason = "as any lock, until whoever holds it runs again"
     )]
     fn wait(&self) -> Held<'_, T> {
+        // Only looked at while somebody has it: to try would take its cache line away from whoever is about to release it.
         let again = || {
             hint::spin_loop();
-            self.0.try_lock()
+            (!self.0.is_locked()).then(|| self.0.try_lock()).flatten()
         };
         if let Some(held) = (0..SPINS).find_map(|_| again()) {
             return held;
