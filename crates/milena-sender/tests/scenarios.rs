@@ -136,16 +136,12 @@ fn an_open_batch_comes_along_unless_somebody_goes_on_to_fill_it() {
     world.cluster.create_topic(TOPIC, 2).unwrap();
     let topic = known(&mut world);
     let put = |world: &World, partition, size| {
-        let (value, target) = (vec![b'v'; size], Target::Partition(partition));
-        let record = Record {
-            value: Value::Borrowed(&value),
-            ..Record::default()
-        };
-        let (clock, want) = (world.clock(), Want::Nothing);
-        let accumulator = &world.accumulator;
-        accumulator
-            .append(&clock, &topic, target, &record, want, None)
-            .unwrap();
+        put(
+            world,
+            &topic,
+            Target::Partition(partition),
+            &vec![b'v'; size],
+        );
     };
     for paced in [false, true] {
         let end = |world: &World| world.cluster.log(TOPIC, 1).unwrap().end_offset();
@@ -166,14 +162,19 @@ fn an_open_batch_comes_along_unless_somebody_goes_on_to_fill_it() {
     }
 }
 
-/// How long the last part takes of much that is sent, with answers after 5 ms, by somebody who does this before each record.
-fn long_pipe(mut before_each: impl FnMut(&mut World)) -> Duration {
-    const PARTITIONS: i32 = 50;
+/// A world where much is sent: 64 MiB of memory, batches of so many bytes, answers after 5 ms from brokers that forget
+/// what they get.
+fn roomy(brokers: usize, partitions: usize, batch_size: usize) -> (World, Arc<Topic>) {
+    let cluster = ClusterConfig {
+        brokers,
+        ..ClusterConfig::default()
+    };
     let records = accumulator::Config {
         buffer_memory: 64 << 20,
+        batch_size,
         ..accumulator::Config::default()
     };
-    let mut world = World::new(7, ClusterConfig::default(), Config::default(), records);
+    let mut world = World::new(7, cluster, Config::default(), records);
     world.latency = (Duration::from_micros(2500), Duration::from_micros(2500));
     let discarding = TopicConfig {
         discard: true,
@@ -181,9 +182,29 @@ fn long_pipe(mut before_each: impl FnMut(&mut World)) -> Duration {
     };
     world
         .cluster
-        .create_topic_with(TOPIC, PARTITIONS as usize, discarding)
+        .create_topic_with(TOPIC, partitions, discarding)
         .unwrap();
     let topic = known(&mut world);
+    (world, topic)
+}
+
+/// Appends a record that nobody waits for.
+fn put(world: &World, topic: &Topic, target: Target, value: &[u8]) {
+    let record = Record {
+        value: Value::Borrowed(value),
+        ..Record::default()
+    };
+    world
+        .accumulator
+        .append(&world.clock(), topic, target, &record, Want::Nothing, None)
+        .unwrap();
+}
+
+/// How long the last part takes of much that is sent, with answers after 5 ms, by somebody who does this before each record.
+fn long_pipe(mut before_each: impl FnMut(&mut World)) -> Duration {
+    const PARTITIONS: i32 = 50;
+    let batch_size = accumulator::Config::default().batch_size;
+    let (mut world, topic) = roomy(1, PARTITIONS as usize, batch_size);
     let value = vec![b'v'; 15_000];
     let mut since = Duration::ZERO;
     for number in 0..12_000 {
@@ -191,16 +212,8 @@ fn long_pipe(mut before_each: impl FnMut(&mut World)) -> Duration {
             since = world.elapsed();
         }
         before_each(&mut world);
-        let clock = world.clock();
-        let record = Record {
-            value: Value::Borrowed(&value),
-            ..Record::default()
-        };
         let target = Target::Partition(number % PARTITIONS);
-        let (accumulator, want) = (&world.accumulator, Want::Nothing);
-        accumulator
-            .append(&clock, &topic, target, &record, want, None)
-            .unwrap();
+        put(&world, &topic, target, &value);
     }
     world.elapsed() - since
 }
@@ -218,26 +231,7 @@ fn whoever_keeps_to_the_pace_fills_a_long_pipe() {
 
 /// Records that the first two of three brokers have after a while of sending flat out, answers taking 5 ms.
 fn at_two_of_three(rule: Option<Rule>) -> i64 {
-    let cluster = ClusterConfig {
-        brokers: 3,
-        ..ClusterConfig::default()
-    };
-    let records = accumulator::Config {
-        buffer_memory: 64 << 20,
-        batch_size: 64 << 10,
-        ..accumulator::Config::default()
-    };
-    let mut world = World::new(7, cluster, Config::default(), records);
-    world.latency = (Duration::from_micros(2500), Duration::from_micros(2500));
-    let discarding = TopicConfig {
-        discard: true,
-        ..TopicConfig::default()
-    };
-    world
-        .cluster
-        .create_topic_with(TOPIC, 6, discarding)
-        .unwrap();
-    let topic = known(&mut world);
+    let (mut world, topic) = roomy(3, 6, 64 << 10);
     if let Some(rule) = rule {
         world.cluster.add_rule(rule);
     }
@@ -245,14 +239,7 @@ fn at_two_of_three(rule: Option<Rule>) -> i64 {
     let end = world.elapsed() + Duration::from_millis(500);
     while world.elapsed() < end {
         keep_pace(&mut world);
-        let record = Record {
-            value: Value::Borrowed(&value),
-            ..Record::default()
-        };
-        let (clock, accumulator) = (world.clock(), &world.accumulator);
-        accumulator
-            .append(&clock, &topic, Target::Any, &record, Want::Nothing, None)
-            .unwrap();
+        put(&world, &topic, Target::Any, &value);
     }
     let at = |partition| world.cluster.leader(TOPIC, partition).unwrap();
     (0..6)
