@@ -2,7 +2,8 @@
 //!
 //! To release it is a plain store. A [`std::sync::Mutex`] has to see whether somebody sleeps and wants to be woken, and
 //! that is a locked instruction, as expensive as the one that took it. Here whoever waits looks again instead: it is
-//! held for the time that a record takes to be copied, and by no one who waits for something else.
+//! held for the time that a record takes to be copied, and never over anything longer than a lock of the pool or the
+//! inbox.
 
 use std::hint;
 use std::thread;

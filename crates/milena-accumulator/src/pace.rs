@@ -22,8 +22,8 @@ const LEAST: usize = 2 << 20;
 /// Or so many batches, if they are large.
 const BATCHES: usize = 4;
 
-/// What the limit has grown by goes with so many times as many bytes. Where one of several brokers is slow what waits
-/// for it is most of what is under way, and nothing begins for the others until the limit has grown again.
+/// What the limit has grown by goes with so many times as many bytes. At once would be too soon where brokers stand still
+/// now and then: whoever appends would be stopped for each time anew.
 const SINKS: usize = 16;
 
 /// A limit to the bytes under way (of batches that are closed and not done with), below the budget's own.

@@ -49,8 +49,8 @@ impl Producer {
     /// they need it, it waits until brokers that keep up have caught up: what is sent soon is still in
     /// the processor's cache, and a loop that sends does not keep its thread from the producer. Brokers
     /// that do not keep up hold it back for 10 ms, then for as long at twice that size, and so on up to
-    /// `buffer.memory`. With a `max.block.ms` of 0 it does not wait for them; nor does
-    /// [`try_send`](Self::try_send).
+    /// `buffer.memory`; what has been under way for 20 ms does not count. With a `max.block.ms` of 0 it
+    /// does not wait for them; nor does [`try_send`](Self::try_send).
     ///
     /// # Errors
     /// [`SendError`]; then the record was not accepted.
