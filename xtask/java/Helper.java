@@ -28,6 +28,7 @@ import java.util.Properties;
 import java.util.Set;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Future;
+import java.util.function.Supplier;
 
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.NewPartitionReassignment;
@@ -136,15 +137,9 @@ public final class Helper {
     private void awaitTopic(String topic, int partitions) throws Exception {
         long deadline = System.currentTimeMillis() + PATIENCE_MS;
         while (true) {
-            try {
-                List<TopicPartitionInfo> infos = describe(topic).partitions();
-                if (infos.size() == partitions && infos.stream().allMatch(info -> id(info.leader()) >= 0)) {
-                    return;
-                }
-            } catch (ExecutionException error) {
-                if (!(error.getCause() instanceof UnknownTopicOrPartitionException)) {
-                    throw error;
-                }
+            List<TopicPartitionInfo> infos = describe(topic).partitions();
+            if (infos.size() == partitions && infos.stream().allMatch(info -> id(info.leader()) >= 0)) {
+                return;
             }
             pause(deadline, "the topic has not all its leaders");
         }
@@ -191,7 +186,7 @@ public final class Helper {
         for (int partition = 0; partition < partitions; partition++) {
             specs.put(new TopicPartition(topic, partition), OffsetSpec.latest());
         }
-        var ends = admin.listOffsets(specs).all().get();
+        var ends = known(() -> admin.listOffsets(specs).all());
         for (int partition = 0; partition < partitions; partition++) {
             out.println(ends.get(new TopicPartition(topic, partition)).offset());
         }
@@ -299,14 +294,30 @@ public final class Helper {
     // A line an active producer: its id, epoch and last sequence.
     private void producers(String topic, int partition) throws Exception {
         TopicPartition where = new TopicPartition(topic, partition);
-        for (ProducerState state : admin.describeProducers(Collections.singleton(where))
-                .partitionResult(where).get().activeProducers()) {
+        for (ProducerState state : known(() -> admin.describeProducers(Collections.singleton(where))
+                .partitionResult(where)).activeProducers()) {
             out.println(state.producerId() + "\t" + state.producerEpoch() + "\t" + state.lastSequence());
         }
     }
 
     private TopicDescription describe(String topic) throws Exception {
-        return admin.describeTopics(Set.of(topic)).allTopicNames().get().get(topic);
+        return known(() -> admin.describeTopics(Set.of(topic)).allTopicNames()).get(topic);
+    }
+
+    // Brokers learn of a new topic one after the other, and any of them is asked: one that does not know it yet is
+    // asked again.
+    private static <T> T known(Supplier<Future<T>> question) throws Exception {
+        long deadline = System.currentTimeMillis() + PATIENCE_MS;
+        while (true) {
+            try {
+                return question.get().get();
+            } catch (ExecutionException error) {
+                if (!(error.getCause() instanceof UnknownTopicOrPartitionException)) {
+                    throw error;
+                }
+            }
+            pause(deadline, "a broker does not know the topic");
+        }
     }
 
     private static int id(Node node) {
