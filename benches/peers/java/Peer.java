@@ -64,9 +64,7 @@ public final class Peer {
         load();
         connect();
         int records = number("records", 0);
-        if (number("warmup", 0) > 0) {
-            send(number("warmup", 0));
-        }
+        long warmup = warmUp(number("warmup", 0), number("warmup-ms", 0));
         StringBuilder phases = new StringBuilder();
         String latency = "null";
         if (number("rate", 0) > 0) {
@@ -83,10 +81,21 @@ public final class Peer {
         System.out.printf(
             "{\"peer\":\"java\",\"version\":\"%s\",\"note\":\"Java %s\",\"warmup\":%d,\"phases\":[%s],"
                 + "\"latency\":%s,\"peak_kib\":%d,\"counted\":false}%n",
-            AppInfoParser.getVersion(), System.getProperty("java.version"), number("warmup", 0), phases, latency,
+            AppInfoParser.getVersion(), System.getProperty("java.version"), warmup, phases, latency,
             status("VmHWM"));
         System.out.flush();
         Runtime.getRuntime().halt(0);
+    }
+
+    /** Sends so many records again and again for so long, at least once: it is compiled meanwhile. */
+    private static long warmUp(int records, int millis) throws Exception {
+        long end = System.nanoTime() + millis * 1_000_000L;
+        long sent = 0;
+        do {
+            send(records);
+            sent += records;
+        } while (records > 0 && System.nanoTime() < end);
+        return sent;
     }
 
     private static void load() throws Exception {

@@ -14,8 +14,19 @@ pub struct Contestant {
     /// Its name in tables and on the command line.
     pub name: &'static str,
     command: Vec<PathBuf>,
-    /// Whether it needs many records before it runs as fast as it can.
-    pub warms_up: bool,
+    /// What it needs before it runs as fast as it can.
+    pub needs: Needs,
+}
+
+/// What a program needs before it runs as fast as it can.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Needs {
+    /// Its memory.
+    Memory,
+    /// As many records as are measured.
+    Records,
+    /// To be compiled while it runs, which takes some seconds, however many records it sends.
+    Compiler,
 }
 
 impl Contestant {
@@ -51,11 +62,11 @@ pub fn build(only: Option<&[String]>) -> Result<(Vec<Contestant>, Skipped)> {
     let wanted =
         |name: &str| only.is_none_or(|only| only.iter().any(|one| one == name)) || name == "milena";
     let (mut built, mut skipped) = (Vec::new(), Vec::new());
-    let mut take = |name: &'static str, warms_up, made: Result<Vec<PathBuf>>| match made {
+    let mut take = |name: &'static str, needs, made: Result<Vec<PathBuf>>| match made {
         Ok(command) => built.push(Contestant {
             name,
             command,
-            warms_up,
+            needs,
         }),
         Err(error) => {
             println!("{name} is skipped: {error:#}");
@@ -63,13 +74,13 @@ pub fn build(only: Option<&[String]>) -> Result<(Vec<Contestant>, Skipped)> {
         }
     };
     for (name, package, program) in RUST.iter().filter(|(name, ..)| wanted(name)) {
-        take(name, false, rust(package, program));
+        take(name, Needs::Memory, rust(package, program));
     }
     if wanted("franz-go") {
-        take("franz-go", true, franz_go());
+        take("franz-go", Needs::Records, franz_go());
     }
     if wanted("java") {
-        take("java", true, java());
+        take("java", Needs::Compiler, java());
     }
     Ok((built, skipped))
 }

@@ -5,35 +5,59 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 
 use super::brokers::Brokers;
-use super::contestants::Contestant;
+use super::contestants::{Contestant, Needs};
 use super::judge::{Cell, best};
 use super::layers;
-use super::measure::{How, Outcome, run as measure};
+use super::measure::{self, How, Outcome};
 use super::rows::{Goal, Load, Metric, Row};
 
-/// The share of records that `--quick` sends where it sends flat out.
-const QUICK: f64 = 0.4;
+/// How much of a row is measured, and how long.
+#[derive(Clone, Copy, Debug)]
+struct Extent {
+    /// The share of the row's records that is sent flat out, unless that takes less than `span`.
+    flat: f64,
+    /// The share that is sent at a rate: a run takes its time then, whoever sends.
+    paced: f64,
+    /// The least that the phases of a run take where it sends flat out: the shorter they are, the more chance is in them.
+    span: Duration,
+    /// How long Java is compiled before it is measured. Its cost still falls a little for some seconds more.
+    compiling: Duration,
+    /// The longest that a peer's run may take.
+    patience: Duration,
+}
 
-/// The same where it sends at a rate: a run takes its time then, whoever sends.
-const QUICK_PACED: f64 = 0.6;
+const WHOLE: Extent = Extent {
+    flat: 1.0,
+    paced: 1.0,
+    span: Duration::from_millis(1500),
+    compiling: Duration::from_secs(5),
+    patience: PATIENCE,
+};
 
-/// The longest that a run may take.
+/// With `--quick`: a peer that takes longer is not the one to beat.
+const QUICK: Extent = Extent {
+    flat: 0.25,
+    paced: 0.6,
+    span: Duration::from_millis(450),
+    compiling: Duration::from_secs(3),
+    patience: Duration::from_secs(8),
+};
+
+/// The longest that a run of milena's may take.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// The same for a peer with `--quick`: who takes longer is not the one to beat.
-const QUICK_PATIENCE: Duration = Duration::from_secs(8);
+/// So many more records are sent at once than in a run that was too short.
+const MOST_MORE: f64 = 20.0;
 
-/// What takes no longer runs several times in a turn: the shorter a run, the more chance is in it.
-const SHORT: Duration = Duration::from_millis(300);
-
-/// So many times.
-const SHORT_RUNS: usize = 3;
+/// What a real Kafka takes changes more from run to run: so many times the span.
+const KAFKA_SPAN: u32 = 3;
 
 /// A row that is being measured.
 pub struct Course<'a> {
     row: &'a Row,
     load: Load,
     quick: bool,
+    extent: Extent,
     entries: Vec<Entry<'a>>,
     /// The embedded ones; none where it is the real Kafka, which all such rows share.
     own: Option<Brokers>,
@@ -50,24 +74,25 @@ impl<'a> Course<'a> {
         scale: Option<f64>,
         kafka: &mut Option<Brokers>,
     ) -> Result<Self> {
-        let share = match (row.load.rate, quick) {
-            (0, quick) => scale.unwrap_or(if quick { QUICK } else { 1.0 }),
-            (_, true) => QUICK_PACED,
-            (_, false) => 1.0,
+        let extent = if quick { QUICK } else { WHOLE };
+        let share = match row.load.rate {
+            0 => scale.unwrap_or(extent.flat),
+            _ => extent.paced,
         };
         let load = row.load.scaled(share);
-        let entries = entries(row, contestants, quick);
+        let entries = entries(row, load, contestants, extent);
         let mut own = None;
         if !load.kafka {
             own = Some(Brokers::start(&load)?);
         } else if kafka.is_none() {
             let brokers = kafka.insert(Brokers::start(&load)?);
-            warm_up(row, &load, &entries, brokers);
+            warm_up(row, &entries, extent, brokers);
         }
         Ok(Self {
             row,
             load,
             quick,
+            extent,
             entries,
             own,
             codec: Vec::new(),
@@ -92,14 +117,12 @@ impl<'a> Course<'a> {
             if self.quick && round > 0 && behind[index] {
                 continue;
             }
-            for run in 0..SHORT_RUNS {
-                let topic = format!("{}-{round}-{index}-{run}", row.name);
+            for attempt in 0.. {
+                let topic = format!("{}-{round}-{index}-{attempt}", row.name);
                 let begun = Instant::now();
-                let result = entry.run(row, load, brokers, &topic);
-                let took = begun.elapsed();
-                let again = result.is_ok() && took <= SHORT;
-                entry.keep(row, round, took, result);
-                if !again {
+                let result = entry.run(row, self.extent, brokers, &topic);
+                if !entry.takes_more(&result, self.extent) {
+                    entry.keep(row, round, begun.elapsed(), result);
                     break;
                 }
             }
@@ -122,24 +145,66 @@ impl<'a> Course<'a> {
 struct Entry<'a> {
     contestant: &'a Contestant,
     how: How<'a>,
+    /// The row's, with as many records as this one is given.
+    load: Load,
     cell: Cell,
 }
 
 impl Entry<'_> {
-    /// Runs it once; `load` is the row's, or a share of it.
-    fn run(&self, row: &Row, load: &Load, brokers: &mut Brokers, topic: &str) -> Result<Outcome> {
-        let warmup = match self.contestant.warms_up {
-            true => load.warmup_compiled(),
-            // Fewer records to measure need no less memory.
-            false => row.load.warmup(),
+    /// Runs it once.
+    fn run(
+        &self,
+        row: &Row,
+        extent: Extent,
+        brokers: &mut Brokers,
+        topic: &str,
+    ) -> Result<Outcome> {
+        let Self {
+            contestant, load, ..
+        } = self;
+        let warm_up = measure::WarmUp {
+            records: match contestant.needs {
+                Needs::Records => load.warmup_long(),
+                // Fewer records to measure need no less memory.
+                Needs::Memory | Needs::Compiler => row.load.warmup(),
+            },
+            // A real Kafka is not to write what takes it longer than what is measured.
+            time: match contestant.needs {
+                Needs::Compiler if !load.kafka => extent.compiling,
+                _ => Duration::ZERO,
+            },
         };
-        measure(self.contestant, load, self.how, brokers, topic, warmup)
+        measure::run(contestant, load, self.how, brokers, topic, warm_up)
+    }
+
+    /// Whether a run was too short to count. The next one sends more.
+    fn takes_more(&mut self, result: &Result<Outcome>, extent: Extent) -> bool {
+        let Ok(outcome) = result else {
+            return false;
+        };
+        let span = match self.load.kafka {
+            true => extent.span * KAFKA_SPAN,
+            false => extent.span,
+        };
+        let share = span.as_secs_f64() / outcome.measured().as_secs_f64().max(1e-3);
+        // What is expected to be just enough may be a little less.
+        let is_short = self.load.rate == 0 && share > 1.5;
+        if is_short {
+            let more = self.load.records as f64 * share.min(MOST_MORE);
+            self.load.records = more as u64;
+        }
+        is_short
     }
 
     /// Keeps what became of a run, and says so.
     fn keep(&mut self, row: &Row, round: usize, took: Duration, result: Result<Outcome>) {
         let label = &self.cell.label;
         match result {
+            Ok(outcome) if !outcome.has_slope() => {
+                let failure = "three times as many records took no longer: not measured";
+                println!("  {round} {:<14} {label:<24} {failure}", row.name);
+                self.cell.failures.push(failure.to_owned());
+            }
             Ok(outcome) => {
                 let cpu = outcome.metric(Metric::Cpu).unwrap_or(0.0);
                 let took = took.as_secs_f64();
@@ -158,10 +223,10 @@ impl Entry<'_> {
 }
 
 /// Lets everybody send to a real Kafka once. It is compiled while it runs: else whoever comes first would measure that.
-fn warm_up(row: &Row, load: &Load, entries: &[Entry<'_>], kafka: &mut Brokers) {
+fn warm_up(row: &Row, entries: &[Entry<'_>], extent: Extent, kafka: &mut Brokers) {
     for (index, entry) in entries.iter().enumerate() {
         let topic = format!("{}-warm-up-{index}", row.name);
-        let result = entry.run(row, load, kafka, &topic);
+        let result = entry.run(row, extent, kafka, &topic);
         let failed = result.map_or_else(|error| format!(": {error:#}"), |_| String::new());
         println!("  warmed up by {}{failed}", entry.cell.label);
     }
@@ -213,13 +278,19 @@ fn must_compress(cell: &mut Cell, load: &Load) {
 }
 
 /// milena's variants first, in order; then the floor and the peers.
-fn entries<'a>(row: &'a Row, contestants: &'a [Contestant], quick: bool) -> Vec<Entry<'a>> {
+fn entries<'a>(
+    row: &'a Row,
+    load: Load,
+    contestants: &'a [Contestant],
+    extent: Extent,
+) -> Vec<Entry<'a>> {
     let mut entries = Vec::new();
     let mut add = |contestant: &'a Contestant, label: String, how| {
         let peer = contestant.name != "milena" && contestant.name != "floor";
         entries.push(Entry {
             contestant,
             how,
+            load,
             cell: Cell {
                 label,
                 peer,
@@ -236,8 +307,7 @@ fn entries<'a>(row: &'a Row, contestants: &'a [Contestant], quick: bool) -> Vec<
             best: false,
             patience: match contestant.name {
                 "milena" => PATIENCE,
-                _ if quick => QUICK_PATIENCE,
-                _ => PATIENCE,
+                _ => extent.patience,
             },
         };
         match contestant.name {

@@ -59,8 +59,8 @@ impl Load {
         }
     }
 
-    /// The same for one that is compiled while it runs: as many as are measured.
-    pub fn warmup_compiled(&self) -> u64 {
+    /// The same for one that gathers garbage: as many as are measured.
+    pub fn warmup_long(&self) -> u64 {
         match self.rate {
             0 => 4 * self.records,
             _ => self.records,
