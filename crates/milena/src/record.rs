@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::mem;
 
 use milena_accumulator::{Target, Value};
 use milena_record::{Header, HeaderList, HeadersRef};
@@ -182,8 +183,8 @@ impl<'a> Message<'a> {
 
     /// Adds headers kept elsewhere; when there are no others, without an allocation.
     pub fn headers(mut self, headers: &'a [Header<'a>]) -> Self {
-        if matches!(&self.headers, Headers::Slice(there) if there.is_empty()) {
-            self.headers = Headers::Slice(headers);
+        if self.headers_ref().is_empty() {
+            self.headers.slice = headers;
             return self;
         }
         for header in headers {
@@ -221,12 +222,12 @@ impl<'a> Message<'a> {
 
     /// How many headers there are.
     pub fn header_count(&self) -> usize {
-        HeaderList::len(&self.headers)
+        self.headers_ref().len()
     }
 
     /// The headers in order.
     pub fn iter_headers(&self) -> impl Iterator<Item = Header<'_>> {
-        (0..self.header_count()).map(|index| self.headers.get(index))
+        self.headers_ref().iter()
     }
 
     /// The same message, borrowing nothing.
@@ -236,7 +237,10 @@ impl<'a> Message<'a> {
             value: header.value.map(|value| Data::from(value.to_vec())),
         });
         Message {
-            headers: Headers::List(headers.collect()),
+            headers: Headers {
+                slice: &[],
+                own: Some(Box::new(List(headers.collect()))),
+            },
             key: self.key.into_owned(),
             value: self.value.into_owned(),
             partition: self.partition,
@@ -245,12 +249,12 @@ impl<'a> Message<'a> {
     }
 
     fn push(mut self, name: Cow<'a, str>, value: Option<Data<'a>>) -> Self {
-        let mut list = match self.headers {
-            Headers::List(list) => list,
-            Headers::Slice(slice) => slice.iter().map(Pair::from).collect(),
-        };
-        list.push(Pair { name, value });
-        self.headers = Headers::List(list);
+        let Headers { slice, own } = &mut self.headers;
+        let own = own.get_or_insert_with(|| {
+            let pairs = mem::take(slice).iter().map(Pair::from);
+            Box::new(List(pairs.collect()))
+        });
+        own.0.push(Pair { name, value });
         self
     }
 
@@ -305,9 +309,9 @@ impl<'a> Message<'a> {
 
     #[inline]
     fn headers_ref(&self) -> HeadersRef<'_> {
-        match &self.headers {
-            Headers::Slice(slice) => HeadersRef::slice(slice),
-            list @ Headers::List(_) => HeadersRef::list(list),
+        match &self.headers.own {
+            None => HeadersRef::slice(self.headers.slice),
+            Some(own) => HeadersRef::list(&**own),
         }
     }
 }
@@ -325,17 +329,16 @@ impl fmt::Debug for Message<'_> {
     }
 }
 
-#[derive(Clone)]
-enum Headers<'a> {
-    Slice(&'a [Header<'a>]),
-    List(Vec<Pair<'a>>),
+/// Headers kept elsewhere, or those of its own.
+#[derive(Clone, Default)]
+struct Headers<'a> {
+    slice: &'a [Header<'a>],
+    /// Instead of the slice. Behind a pointer, so that what has none is dropped with a glance.
+    own: Option<Box<List<'a>>>,
 }
 
-impl Default for Headers<'_> {
-    fn default() -> Self {
-        Self::Slice(&[])
-    }
-}
+#[derive(Clone, Default)]
+struct List<'a>(Vec<Pair<'a>>);
 
 #[derive(Clone)]
 struct Pair<'a> {
@@ -352,24 +355,16 @@ impl<'a> From<&'a Header<'a>> for Pair<'a> {
     }
 }
 
-impl HeaderList for Headers<'_> {
+impl HeaderList for List<'_> {
     fn len(&self) -> usize {
-        match self {
-            Self::Slice(slice) => slice.len(),
-            Self::List(list) => list.len(),
-        }
+        self.0.len()
     }
 
     fn get(&self, index: usize) -> Header<'_> {
-        match self {
-            Self::Slice(slice) => slice[index],
-            Self::List(list) => {
-                let Pair { name, value } = &list[index];
-                Header {
-                    key: name,
-                    value: value.as_deref(),
-                }
-            }
+        let Pair { name, value } = &self.0[index];
+        Header {
+            key: name,
+            value: value.as_deref(),
         }
     }
 }
