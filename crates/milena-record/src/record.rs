@@ -301,7 +301,7 @@ impl RecordHead {
     #[inline(always)]
     pub fn new(offset_delta: i32, timestamp_delta: i64, parts: usize) -> Self {
         let (word, body, size) = if Word::fits(parts + SHORT_PLACE, timestamp_delta, offset_delta) {
-            let place = Word::EMPTY.byte(0).long(timestamp_delta).int(offset_delta);
+            let place = Word::place(timestamp_delta, offset_delta);
             let body = place.len() + parts;
             let len = Word::count(body);
             (len.then(place), body, len.len() + body)

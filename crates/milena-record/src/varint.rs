@@ -38,13 +38,23 @@ const fn zigzag_long(value: i64) -> u64 {
 /// Values below this take at most two bytes: nearly all there are.
 const SHORT: u64 = 1 << 14;
 
+/// Up to this they take one.
+const ONE: u64 = 0x7f;
+
+/// A short value encoded, that takes `two` bytes.
+#[inline]
+const fn two_bytes(value: u64, two: bool) -> u64 {
+    // Adding the upper seven bits to themselves moves them up by one, into the second byte.
+    value + (value & 0x3f80) + ((two as u64) << 7)
+}
+
 /// Whether a length takes at most two bytes.
 #[inline]
 pub(crate) const fn is_short_len(len: usize) -> bool {
     (len as u64) < SHORT / 2
 }
 
-/// Up to eight bytes of short numbers, encoded without a branch in a register.
+/// Up to eight bytes of short numbers, encoded in a register.
 ///
 /// Bytes written one by one and then copied as a whole stall the processor for longer than all the rest takes.
 #[derive(Clone, Copy)]
@@ -74,23 +84,34 @@ impl Word {
         self.push(byte as u64, 8)
     }
 
-    #[inline]
-    pub(crate) const fn int(self, value: i32) -> Self {
-        self.unsigned(zigzag(value) as u64)
-    }
-
-    #[inline]
-    pub(crate) const fn long(self, value: i64) -> Self {
-        self.unsigned(zigzag_long(value))
+    /// The attributes of a record, its timestamp and its offset, which [fit](Self::fits).
+    ///
+    /// How long they are hardly changes from record to record, so that a branch costs less than shifts by what is known
+    /// only then.
+    #[inline(always)]
+    pub(crate) const fn place(timestamp_delta: i64, offset_delta: i32) -> Self {
+        let timestamp = zigzag_long(timestamp_delta);
+        let offset = zigzag(offset_delta) as u64;
+        if (timestamp | offset) <= ONE {
+            return Self {
+                bytes: timestamp << 8 | offset << 16,
+                bits: 24,
+            };
+        }
+        if timestamp <= ONE {
+            return Self {
+                bytes: timestamp << 8 | two_bytes(offset, true) << 16,
+                bits: 32,
+            };
+        }
+        Self::EMPTY.byte(0).unsigned(timestamp).unsigned(offset)
     }
 
     #[inline]
     const fn unsigned(self, value: u64) -> Self {
         debug_assert!(value < SHORT);
-        let two = (value > 0x7f) as u32;
-        // Adding the upper seven bits to themselves moves them up by one, into the second byte.
-        let bytes = value + (value & 0x3f80) + ((two as u64) << 7);
-        self.push(bytes, 8 + 8 * two)
+        let two = value > ONE;
+        self.push(two_bytes(value, two), 8 + 8 * two as u32)
     }
 
     #[inline]
