@@ -6,8 +6,7 @@ use std::time::{Duration, Instant};
 
 use cpu_time::ProcessTime;
 use milena_accumulator::{
-    Accumulator, Bin, Clock, Config, News, Record, Target, Topic, Urgency, Value, Verdict, Wake,
-    Want,
+    Accumulator, Bin, Clock, Config, News, Record, Topic, Urgency, Value, Verdict, Wake, Want,
 };
 use milena_record::{
     BatchHeader, Codec, Compression, Compressor, HeadersRef, RecordRef, batches, encode_record,
@@ -229,7 +228,7 @@ fn append(keys: Option<Vec<String>>, watched: bool) -> Box<dyn FnMut(u64)> {
             } else {
                 Want::Nothing
             };
-            let appended = accumulator.append(&clock, &topic, Target::Any, &record, want, None);
+            let appended = accumulator.append(&clock, &topic, &record, want, None);
             drop(black_box(appended.expect("there is room")));
             if number % 1024 == 1023 {
                 drain.run();

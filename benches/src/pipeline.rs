@@ -120,8 +120,7 @@ impl Pipeline {
         let appended = self.accumulator.append(
             &self.clock,
             &self.topic,
-            Target::Partition(partition),
-            &record,
+            &(Target::Partition(partition), record),
             Want::Nothing,
             None,
         );

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use milena_accumulator::{
-    Accumulator, Bin, Clock, Config, Deliveries, News, Record, Target, Topic, Value, Verdict, Want,
+    Accumulator, Bin, Clock, Config, Deliveries, News, Record, Topic, Value, Verdict, Want,
 };
 
 /// The precise clock for both; what a coarse one saves is measured with [`Standing`].
@@ -108,7 +108,7 @@ impl Bench {
             let record = record(at);
             let want = if want { Want::Delivery } else { Want::Nothing };
             let (accumulator, topic) = (&self.accumulator, &self.topic);
-            let appended = accumulator.append(clock, topic, Target::Any, &record, want, None);
+            let appended = accumulator.append(clock, topic, &record, want, None);
             match appended {
                 Ok(appended) => drop(appended.delivery),
                 Err(refused) => println!("{refused}"),
@@ -130,7 +130,7 @@ impl Bench {
         let other = (Arc::clone(&self.accumulator), Arc::clone(&self.topic));
         let append = |accumulator: &Accumulator, topic: &Topic, at: usize| {
             let (record, want) = (record(at), Want::Nothing);
-            let appended = accumulator.append(clock, topic, Target::Any, &record, want, None);
+            let appended = accumulator.append(clock, topic, &record, want, None);
             appended.is_ok()
         };
         let begun = Instant::now();

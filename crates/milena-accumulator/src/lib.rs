@@ -64,7 +64,7 @@
 //!     ..Record::default()
 //! };
 //! let appended =
-//!     accumulator.append(&StandardClock, &orders, Target::Any, &record, Want::Delivery, None)?;
+//!     accumulator.append(&StandardClock, &orders, &record, Want::Delivery, None)?;
 //! let mut delivery = appended.delivery.expect("it was wanted");
 //!
 //! // The sender again: it hears of the batch, takes it, sends it, and says where it is.

@@ -70,20 +70,34 @@ pub enum Want<'a> {
     Callback(&'a mut Option<Callback>),
 }
 
-/// Something that can be lent as a record, for runs of them.
+/// Something that can be lent as a record: a [`Record`], or one and its [`Target`], or what a caller has.
 pub trait AsRecord {
     /// The record.
     fn record(&self) -> Record<'_>;
 
     /// Where it goes.
+    #[inline]
     fn target(&self) -> Target {
         Target::Any
     }
 }
 
 impl AsRecord for Record<'_> {
+    #[inline]
     fn record(&self) -> Record<'_> {
         *self
+    }
+}
+
+impl AsRecord for (Target, Record<'_>) {
+    #[inline]
+    fn record(&self) -> Record<'_> {
+        self.1
+    }
+
+    #[inline]
+    fn target(&self) -> Target {
+        self.0
     }
 }
 

@@ -8,7 +8,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use common::{TestClock, done, poll, value, with_topic};
-use milena_accumulator::{Bin, Config, Deliveries, Delivery, News, Record, Target, Want};
+use milena_accumulator::{Bin, Config, Deliveries, Delivery, News, Record, Want};
 
 /// Counts how often a thread allocates.
 struct Counting;
@@ -56,7 +56,7 @@ fn measure(record: &Record<'_>, want: bool) -> (usize, u64) {
     for at in 0..200_000 {
         let want = if want { Want::Delivery } else { Want::Nothing };
         let appended = accumulator
-            .append(&TestClock, &topic, Target::Any, record, want, None)
+            .append(&TestClock, &topic, record, want, None)
             .unwrap();
         deliveries.extend(appended.delivery);
         if at % 1000 == 999 {

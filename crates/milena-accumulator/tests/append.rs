@@ -123,7 +123,7 @@ fn what_comes_out_is_what_went_in() {
             };
             let want = Want::Nothing;
             accumulator
-                .append(&TestClock, &topic, Target::Any, &record, want, None)
+                .append(&TestClock, &topic, &record, want, None)
                 .unwrap();
             let length = match record.value {
                 Value::Null => None,
@@ -304,7 +304,7 @@ fn refusals_leave_nothing_behind() {
     let append = |target, record: &Record<'_>| {
         let want = Want::Nothing;
         accumulator
-            .append(&TestClock, &topic, target, record, want, None)
+            .append(&TestClock, &topic, &(target, *record), want, None)
             .err()
     };
     let large = vec![0; 5000];
@@ -331,7 +331,7 @@ fn refusals_leave_nothing_behind() {
     accumulator.close(CloseReason::Closed, &mut bin);
     let mut callback: Option<milena_accumulator::Callback> = Some(Box::new(|_| ()));
     let want = Want::Callback(&mut callback);
-    let refused = accumulator.append(&TestClock, &topic, Target::Any, &value(b""), want, None);
+    let refused = accumulator.append(&TestClock, &topic, &value(b""), want, None);
     assert_eq!(refused.err(), Some(Refused::Closed(CloseReason::Closed)));
     assert!(callback.is_some());
     assert!(accumulator.pressed());
@@ -373,7 +373,7 @@ fn unkeyed_records_avoid_partitions_without_leader_and_long_queues() {
         let want = Want::Nothing;
         let record = value(&payload);
         accumulator
-            .append(&TestClock, &topic, target, &record, want, None)
+            .append(&TestClock, &topic, &(target, record), want, None)
             .unwrap()
             .partition
     };

@@ -10,8 +10,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use common::{Random, TestClock, done, poll, put, send, value, with_topic};
 use milena_accumulator::{
     Accumulator, Batch, BatchFailure, Bin, Body, BrokerError, Callback, Config, Deliveries,
-    Delivery, FailureReason, Fate, Record, RecordFailure, Refused, Slot, Target, Topic, Verdict,
-    Want,
+    Delivery, FailureReason, Fate, Record, RecordFailure, Refused, Slot, Topic, Verdict, Want,
 };
 
 /// Splits a batch by count, without looking at its bytes.
@@ -240,7 +239,7 @@ fn callbacks_run_in_order_and_panics_end_only_their_own() {
         let mut call = Some(call);
         let want = Want::Callback(&mut call);
         accumulator
-            .append(&TestClock, &topic, Target::Any, &value(b""), want, None)
+            .append(&TestClock, &topic, &value(b""), want, None)
             .unwrap();
         assert!(call.is_none());
     }

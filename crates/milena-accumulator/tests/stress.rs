@@ -147,7 +147,7 @@ fn write(accumulator: &Accumulator, topic: &Topic, writer: u64, seed: u64) -> Se
             } else {
                 Want::Delivery
             };
-            match accumulator.append(&TestClock, topic, target, &record, want, granted.take()) {
+            match accumulator.append(&TestClock, topic, &(target, record), want, granted.take()) {
                 Ok(appended) => break appended,
                 Err(Refused::Full { bytes }) => {
                     granted = Some(room(accumulator, bytes, &mut random));

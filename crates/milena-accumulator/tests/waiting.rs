@@ -68,7 +68,7 @@ fn a_full_buffer_makes_its_batch_ready_and_says_what_to_wait_for() {
     let (target, record) = (Target::Any, value(&[1; 10]));
     let want = Want::Nothing;
     accumulator
-        .append(&TestClock, &topic, target, &record, want, Some(room))
+        .append(&TestClock, &topic, &(target, record), want, Some(room))
         .unwrap();
     assert_eq!(accumulator.snapshot().buffered(), CHUNK);
 }
@@ -199,8 +199,7 @@ fn batches_that_fill_are_not_under_way() {
             .append(
                 &TestClock,
                 &topic,
-                target(partition),
-                &record,
+                &(target(partition), record),
                 Want::Nothing,
                 None,
             )

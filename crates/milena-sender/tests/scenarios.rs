@@ -76,9 +76,10 @@ fn send(world: &mut World, value: &str) -> Delivery {
         ..Record::default()
     };
     let (clock, target) = (world.clock(), Target::Partition(0));
-    let appended = world
-        .accumulator
-        .append(&clock, &topic, target, &record, Want::Delivery, None);
+    let appended =
+        world
+            .accumulator
+            .append(&clock, &topic, &(target, record), Want::Delivery, None);
     let soon = world.elapsed() + Duration::from_micros(20);
     world.run_until(soon, |_| false);
     appended.unwrap().delivery.unwrap()
@@ -196,7 +197,13 @@ fn put(world: &World, topic: &Topic, target: Target, value: &[u8]) {
     };
     world
         .accumulator
-        .append(&world.clock(), topic, target, &record, Want::Nothing, None)
+        .append(
+            &world.clock(),
+            topic,
+            &(target, record),
+            Want::Nothing,
+            None,
+        )
         .unwrap();
 }
 

@@ -373,8 +373,7 @@ fn hand_over(
     match world.accumulator.append(
         &world.clock(),
         &handle,
-        target,
-        &record,
+        &(target, record),
         Want::Delivery,
         None,
     ) {

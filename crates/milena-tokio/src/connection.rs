@@ -392,7 +392,7 @@ enum Done {
 mod tests {
     use std::sync::atomic::AtomicBool;
 
-    use milena_accumulator::{self as accumulator, Accumulator, Bin, Record, Target, Want};
+    use milena_accumulator::{self as accumulator, Accumulator, Bin, Record, Want};
     use milena_client::Config;
     use tokio::runtime::Handle;
 
@@ -436,14 +436,7 @@ mod tests {
         };
         // Rings the task of node 7, which is about to end.
         let record = Record::default();
-        let appended = accumulator.append(
-            &SystemClock,
-            &topic,
-            Target::Any,
-            &record,
-            Want::Nothing,
-            None,
-        );
+        let appended = accumulator.append(&SystemClock, &topic, &record, Want::Nothing, None);
         assert!(appended.is_ok());
         drop(obituary);
         let mut unread = Vec::new();

@@ -45,7 +45,7 @@
 //! let now = Instant::now();
 //! let topic = accumulator.wait_topic(now, "orders", None, now + Duration::from_secs(5)).await?;
 //! let record = Record { value: Value::Borrowed(b"hello"), ..Record::default() };
-//! let appended = accumulator.append(&SystemClock, &topic, Target::Any, &record, Want::Delivery, None)?;
+//! let appended = accumulator.append(&SystemClock, &topic, &record, Want::Delivery, None)?;
 //! let at = appended.delivery.expect("it was wanted").await?;
 //! assert_eq!(at.offset(), Some(0));
 //!

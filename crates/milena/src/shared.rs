@@ -59,9 +59,8 @@ impl Shared {
         want: Want<'_>,
         room: Option<Room>,
     ) -> Result<Appended, Refused> {
-        let record = message.lend();
         self.accumulator
-            .append(&SystemClock, topic, message.target(), &record, want, room)
+            .append(&SystemClock, topic, message, want, room)
     }
 
     /// Lets connections that keep up catch up. A loop that finds memory each time would else keep its thread, perhaps the
@@ -236,10 +235,12 @@ impl Wanted {
 }
 
 impl AsRecord for Message<'_> {
+    #[inline(always)]
     fn record(&self) -> milena_accumulator::Record<'_> {
         self.lend()
     }
 
+    #[inline(always)]
     fn target(&self) -> Target {
         Message::target(self)
     }

@@ -15,7 +15,7 @@ use crate::clock::{Clock, Urgency};
 use crate::lock::Held;
 use crate::outcome::Outcome;
 use crate::queue::{Need, Open, Queue, Start};
-use crate::record::{Prepared, Record, Target, Want};
+use crate::record::{AsRecord, Prepared, Target, Want};
 use crate::room::Room;
 use crate::stock::Stock;
 use crate::topic::Topic;
@@ -33,10 +33,17 @@ struct Supplies {
 }
 
 /// A record as it came, with its timestamp.
-pub(super) struct Input<'a> {
-    pub(super) target: Target,
-    pub(super) record: Record<'a>,
+pub(super) struct Input<'a, R> {
+    pub(super) record: &'a R,
     pub(super) timestamp: i64,
+}
+
+impl<'a, R: AsRecord> Input<'a, R> {
+    fn prepare(&self, compressed: bool) -> Prepared<'a> {
+        let mut prepared = Prepared::EMPTY;
+        prepared.fill(&self.record.record(), self.timestamp, compressed);
+        prepared
+    }
 }
 
 /// What the long way begins with.
@@ -58,17 +65,16 @@ impl Accumulator {
     /// Goes on under the lock where the short way ended.
     #[cold]
     #[inline(never)]
-    pub(super) fn append_locked<C: Clock>(
+    pub(super) fn append_locked<C: Clock, R: AsRecord>(
         &self,
         clock: &C,
         topic: &Topic,
         mut queue: Held<'_, Queue>,
         place: Place<'_>,
-        input: Input<'_>,
+        input: Input<'_, R>,
         want: Want<'_>,
     ) -> Result<Placed, Refused> {
-        let mut record = Prepared::EMPTY;
-        record.fill(&input.record, input.timestamp, self.compressed);
+        let record = input.prepare(self.compressed);
         let memory = match self.lengthen(topic, &mut queue, place, record) {
             Ok(open) => {
                 let full = open.is_full();
@@ -126,16 +132,16 @@ impl Accumulator {
     /// Appends a record for which the short way was not enough.
     #[cold]
     #[inline(never)]
-    pub(super) fn append_long<C: Clock>(
+    pub(super) fn append_long<C: Clock, R: AsRecord>(
         &self,
         clock: &C,
         topic: &Topic,
-        input: Input<'_>,
+        input: Input<'_, R>,
         want: Want<'_>,
         memory: Memory,
     ) -> Result<Placed, Refused> {
-        let mut record = Prepared::EMPTY;
-        record.fill(&input.record, input.timestamp, self.compressed);
+        let record = input.prepare(self.compressed);
+        let target = input.record.target();
         self.check_size(&record)?;
         let mut supplies = Supplies::default();
         match memory {
@@ -154,7 +160,7 @@ impl Accumulator {
             }
             Memory::Unknown => {}
         }
-        let appended = self.append_with(clock, topic, input.target, &record, want, &mut supplies);
+        let appended = self.append_with(clock, topic, target, &record, want, &mut supplies);
         self.pool.put(supplies.stock);
         appended
     }

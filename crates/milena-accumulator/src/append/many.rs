@@ -38,15 +38,13 @@ impl Accumulator {
             let Some(next) = records.get(done) else {
                 return (done, None);
             };
-            let record = next.record();
-            let timestamp = record.timestamp.unwrap_or(wall_ms);
+            let timestamp = next.record().timestamp.unwrap_or(wall_ms);
             let want = match deliveries {
                 Some(_) => Want::Delivery,
                 None => Want::Nothing,
             };
             let input = Input {
-                target: next.target(),
-                record,
+                record: next,
                 timestamp,
             };
             let memory = room.take().map_or(foreseen, Memory::Room);
@@ -54,7 +52,7 @@ impl Accumulator {
             match (appended, deliveries.as_deref_mut()) {
                 (Ok(placed), Some(deliveries)) => {
                     if let Some(outcome) = placed.outcome {
-                        let about = About::of(&record, timestamp);
+                        let about = About::of(&next.record(), timestamp);
                         deliveries.push(&outcome, placed.index, about);
                     }
                 }

@@ -257,9 +257,9 @@ mod tests {
                 ..Record::default()
             };
             let (topic, want) = (self.topic(), Want::Nothing);
-            let appended =
-                self.accumulator
-                    .append(&self.clock, topic, Target::Any, &record, want, None);
+            let appended = self
+                .accumulator
+                .append(&self.clock, topic, &record, want, None);
             let partition = appended.unwrap().partition;
             let slot = topic.slot(partition).unwrap();
             if let crate::Rest::Full { .. } = self.accumulator.waiting(slot) {

@@ -17,7 +17,7 @@ use crate::delivery::{About, Delivery};
 use crate::inbox::{News, What};
 use crate::outcome::{CallbackEntry, Outcome};
 use crate::queue::{Change, Open, Queue};
-use crate::record::{Prepared, Record, Target, Want};
+use crate::record::{AsRecord, Prepared, Want};
 use crate::room::Room;
 use crate::topic::Topic;
 
@@ -31,16 +31,15 @@ impl Accumulator {
     ///
     /// [`Refused`]; a callback stays with the caller then.
     #[inline(always)]
-    pub fn append<C: Clock>(
+    pub fn append<C: Clock, R: AsRecord>(
         &self,
         clock: &C,
         topic: &Topic,
-        target: Target,
-        record: &Record<'_>,
+        record: &R,
         want: Want<'_>,
         room: Option<Room>,
     ) -> Result<Appended, Refused> {
-        let timestamp = match record.timestamp {
+        let timestamp = match record.record().timestamp {
             Some(timestamp) => timestamp,
             None => clock.wall_ms(),
         };
@@ -49,9 +48,9 @@ impl Accumulator {
             index,
             outcome,
             partition,
-        } = self.append_short(clock, topic, target, record, timestamp, want, room)?;
-        let delivery =
-            outcome.map(|outcome| Delivery::new(outcome, index, About::of(record, timestamp)));
+        } = self.append_short(clock, topic, record, timestamp, want, room)?;
+        let about = || About::of(&record.record(), timestamp);
+        let delivery = outcome.map(|outcome| Delivery::new(outcome, index, about()));
         Ok(Appended {
             partition: partition as i32,
             delivery,
@@ -59,31 +58,25 @@ impl Accumulator {
     }
 
     #[inline(always)]
-    #[expect(clippy::too_many_arguments, reason = "inlined into its one caller")]
-    fn append_short<C: Clock>(
+    fn append_short<C: Clock, R: AsRecord>(
         &self,
         clock: &C,
         topic: &Topic,
-        target: Target,
-        record: &Record<'_>,
+        record: &R,
         timestamp: i64,
         want: Want<'_>,
         room: Option<Room>,
     ) -> Result<Placed, Refused> {
-        // The long way gets copies and prepares the record anew, so that here it stays in registers.
-        let input = || Input {
-            target,
-            record: *record,
-            timestamp,
-        };
+        // The long way is lent the record anew and prepares it anew, so that here it stays in registers.
+        let input = Input { record, timestamp };
         if let Some(room) = room {
-            return self.append_long(clock, topic, input(), want, Memory::Room(room));
+            return self.append_long(clock, topic, input, want, Memory::Room(room));
         }
         let mut prepared = Prepared::EMPTY;
-        prepared.fill(record, timestamp, self.compressed);
+        prepared.fill(&record.record(), timestamp, self.compressed);
         self.check_size(&prepared)?;
         if prepared.shared.is_none() {
-            let place = self.place(clock, topic, target, &prepared)?;
+            let place = self.place(clock, topic, record.target(), &prepared)?;
             if let Some(partition) = topic.find(place.index) {
                 let (place, mut queue) = self.lock(clock, topic, place, partition);
                 if place.holds() {
@@ -99,11 +92,11 @@ impl Accumulator {
                             partition: place.index,
                         });
                     }
-                    return self.append_locked(clock, topic, queue, place, input(), want);
+                    return self.append_locked(clock, topic, queue, place, input, want);
                 }
             }
         }
-        self.append_long(clock, topic, input(), want, Memory::Unknown)
+        self.append_long(clock, topic, input, want, Memory::Unknown)
     }
 
     #[inline(always)]

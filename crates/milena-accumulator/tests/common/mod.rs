@@ -9,8 +9,8 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use milena_accumulator::{
-    Accumulator, Batch, Bin, Clock, Config, Delivery, News, Record, Refused, Target, Topic, Value,
-    Verdict, Want,
+    Accumulator, Batch, Bin, Clock, Config, Delivery, News, Record, Refused, Topic, Value, Verdict,
+    Want,
 };
 use milena_record::{BatchHeader, Codec, Records};
 
@@ -99,14 +99,14 @@ pub fn send(
     record: &Record<'_>,
 ) -> Result<Delivery, Refused> {
     let want = Want::Delivery;
-    let appended = accumulator.append(&TestClock, topic, Target::Any, record, want, None)?;
+    let appended = accumulator.append(&TestClock, topic, record, want, None)?;
     Ok(appended.delivery.unwrap())
 }
 
 /// Appends and forgets.
 pub fn put(accumulator: &Accumulator, topic: &Topic, record: &Record<'_>) -> Result<i32, Refused> {
     let want = Want::Nothing;
-    let appended = accumulator.append(&TestClock, topic, Target::Any, record, want, None)?;
+    let appended = accumulator.append(&TestClock, topic, record, want, None)?;
     Ok(appended.partition)
 }
 
