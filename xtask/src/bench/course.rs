@@ -39,8 +39,8 @@ const QUICK: Extent = Extent {
     flat: 0.25,
     paced: 0.6,
     span: Duration::from_millis(450),
-    compiling: Duration::from_secs(3),
-    patience: Duration::from_secs(8),
+    compiling: Duration::from_secs(2),
+    patience: Duration::from_secs(6),
 };
 
 /// The longest that a run of milena's may take.
