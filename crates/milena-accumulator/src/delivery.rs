@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use crate::failure::DeliveryError;
-use crate::outcome::{NO_SEAT, Outcome};
+use crate::outcome::{NO_SEAT, Outcome, Place};
 
 /// What is kept of a record beside its place in a batch.
 #[derive(Clone, Copy, Debug)]
@@ -18,10 +18,11 @@ pub(crate) struct About {
 }
 
 /// Where a record is in the log.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct RecordMetadata {
-    topic: Arc<str>,
-    partition: i32,
+    /// The outcome of its batch, which knows topic and partition. It comes from the delivery, so that no reference is
+    /// counted for it: each of those would wait until all that was written before has left the store buffer.
+    outcome: Arc<Outcome>,
     offset: Option<i64>,
     timestamp: i64,
     key_size: i32,
@@ -29,21 +30,15 @@ pub struct RecordMetadata {
 }
 
 impl RecordMetadata {
-    pub(crate) fn new(
-        topic: &Arc<str>,
-        partition: i32,
-        offset: Option<i64>,
-        log_append_time: i64,
-        about: &About,
-    ) -> Self {
-        let timestamp = match log_append_time {
+    #[inline]
+    pub(crate) fn new(outcome: Arc<Outcome>, place: Place, about: &About) -> Self {
+        let timestamp = match place.log_append_time {
             -1 => about.timestamp,
             time => time,
         };
         Self {
-            topic: Arc::clone(topic),
-            partition,
-            offset,
+            outcome,
+            offset: place.offset,
             timestamp,
             key_size: about.key_size,
             value_size: about.value_size,
@@ -52,12 +47,12 @@ impl RecordMetadata {
 
     /// The topic.
     pub fn topic(&self) -> &str {
-        &self.topic
+        self.outcome.topic()
     }
 
     /// The partition.
     pub fn partition(&self) -> i32 {
-        self.partition
+        self.outcome.partition()
     }
 
     /// The offset; `None` if the broker did not say it (`acks=0`, or a duplicate of what it had already).
@@ -81,13 +76,30 @@ impl RecordMetadata {
     }
 }
 
+impl fmt::Debug for RecordMetadata {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RecordMetadata")
+            .field("topic", &self.topic())
+            .field("partition", &self.partition())
+            .field("offset", &self.offset())
+            .field("timestamp", &self.timestamp())
+            .field("serialized_key_size", &self.serialized_key_size())
+            .field("serialized_value_size", &self.serialized_value_size())
+            .finish()
+    }
+}
+
 /// The outcome of one record: resolves when its batch is acknowledged or has failed for good.
 ///
-/// Cancel-safe: dropping it changes nothing for the record. It may be polled again after it was ready and then answers
-/// the same.
+/// Cancel-safe: dropping it changes nothing for the record.
+///
+/// # Panics
+///
+/// If it is polled once more after it was ready.
 #[must_use = "without its delivery nobody knows whether a record was written"]
 pub struct Delivery {
-    outcome: Arc<Outcome>,
+    /// `None` once it was ready: the result has it.
+    outcome: Option<Arc<Outcome>>,
     index: u32,
     /// Its seat among the outcome's wakers.
     seat: u32,
@@ -98,38 +110,33 @@ impl Delivery {
     #[inline]
     pub(crate) fn new(outcome: Arc<Outcome>, index: u32, about: About) -> Self {
         Self {
-            outcome,
+            outcome: Some(outcome),
             index,
             seat: NO_SEAT,
             about,
         }
     }
 
-    /// The result if it is known. Never waits.
+    /// The result if it is known, and the future has not given it already. Never waits.
     pub fn try_get(&self) -> Option<Result<RecordMetadata, DeliveryError>> {
-        self.outcome.result(self.index, &self.about)
+        self.outcome.as_ref()?.result(self.index, &self.about)
     }
 
-    /// Goes on to the part of a split batch that has the record now.
-    fn follow(&mut self) {
-        while let Some((part, index)) = self.outcome.moved(self.index) {
-            (self.outcome, self.index, self.seat) = (Arc::clone(part), index, NO_SEAT);
-        }
-    }
-}
-
-impl Future for Delivery {
-    type Output = Result<RecordMetadata, DeliveryError>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.get_mut();
+    #[cold]
+    fn poll_longer(&mut self, cx: &mut Context<'_>) -> Poll<Result<RecordMetadata, DeliveryError>> {
+        let Some(outcome) = &mut self.outcome else {
+            panic!("a delivery was polled after it was ready");
+        };
         loop {
-            this.follow();
-            if let Some(result) = this.outcome.result(this.index, &this.about) {
-                this.seat = NO_SEAT;
+            // Goes on to the part of a split batch that has the record now.
+            while let Some((part, index)) = outcome.moved(self.index) {
+                (*outcome, self.index, self.seat) = (Arc::clone(part), index, NO_SEAT);
+            }
+            if let Some(result) = outcome.result(self.index, &self.about) {
+                (self.outcome, self.seat) = (None, NO_SEAT);
                 return Poll::Ready(result);
             }
-            let (waits, unused) = this.outcome.register(&mut this.seat, cx.waker().clone());
+            let (waits, unused) = outcome.register(&mut self.seat, cx.waker().clone());
             drop(unused);
             if waits {
                 return Poll::Pending;
@@ -138,10 +145,31 @@ impl Future for Delivery {
     }
 }
 
+impl Future for Delivery {
+    type Output = Result<RecordMetadata, DeliveryError>;
+
+    /// Inlined for the usual case, a batch that is acknowledged: what is made of it stays in registers then.
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        if let Some(outcome) = &this.outcome
+            && let Some(place) = outcome.place(this.index)
+            && let Some(outcome) = this.outcome.take()
+        {
+            this.seat = NO_SEAT;
+            return Poll::Ready(Ok(RecordMetadata::new(outcome, place, &this.about)));
+        }
+        this.poll_longer(cx)
+    }
+}
+
 impl Drop for Delivery {
+    #[inline]
     fn drop(&mut self) {
-        if self.seat != NO_SEAT {
-            self.outcome.leave(self.seat);
+        if self.seat != NO_SEAT
+            && let Some(outcome) = &self.outcome
+        {
+            outcome.leave(self.seat);
         }
     }
 }

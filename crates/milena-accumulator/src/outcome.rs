@@ -54,6 +54,14 @@ pub(crate) struct CallbackEntry {
     pub(crate) call: Callback,
 }
 
+/// Where a record is in its partition's log.
+pub(crate) struct Place {
+    /// `None` if nobody said.
+    pub(crate) offset: Option<i64>,
+    /// The broker's time if the topic uses it, else -1.
+    pub(crate) log_append_time: i64,
+}
+
 /// No place among an outcome's wakers.
 pub(crate) const NO_SEAT: u32 = u32::MAX;
 
@@ -104,6 +112,11 @@ impl Outcome {
     /// The flush epoch that the batch opened in.
     pub fn epoch(&self) -> u64 {
         self.epoch
+    }
+
+    /// The topic of the batch.
+    pub(crate) fn topic(&self) -> &str {
+        &self.topic
     }
 
     /// The partition of the batch.
@@ -197,21 +210,15 @@ impl Outcome {
 
     /// The result of one record: `None` while pending or if it moved on and the part is pending.
     pub(crate) fn result(
-        &self,
+        self: &Arc<Self>,
         index: u32,
         about: &About,
     ) -> Option<Result<RecordMetadata, DeliveryError>> {
         match self.verdict.get()? {
-            Verdict::Done {
-                base_offset,
-                log_append_time,
-            } => Some(Ok(RecordMetadata::new(
-                &self.topic,
-                self.partition,
-                (*base_offset >= 0).then(|| base_offset + i64::from(index)),
-                *log_append_time,
-                about,
-            ))),
+            Verdict::Done { .. } => {
+                let place = self.place(index)?;
+                Some(Ok(RecordMetadata::new(Arc::clone(self), place, about)))
+            }
             Verdict::Failed(failure) => Some(Err(DeliveryError::new(
                 Arc::clone(failure),
                 Arc::clone(&self.topic),
@@ -222,6 +229,21 @@ impl Outcome {
                 let (part, index) = self.moved(index)?;
                 part.result(index, about)
             }
+        }
+    }
+
+    /// Where a record is in the log: `None` unless its batch is there.
+    #[inline]
+    pub(crate) fn place(&self, index: u32) -> Option<Place> {
+        match self.verdict.get()? {
+            Verdict::Done {
+                base_offset,
+                log_append_time,
+            } => Some(Place {
+                offset: (*base_offset >= 0).then(|| base_offset + i64::from(index)),
+                log_append_time: *log_append_time,
+            }),
+            Verdict::Failed(_) | Verdict::Moved(_) => None,
         }
     }
 

@@ -66,6 +66,33 @@ fn an_outcome_is_used_again_only_when_nobody_can_ask_for_it() {
 }
 
 #[test]
+fn a_delivery_gives_its_result_once_and_shows_it_before() {
+    let (accumulator, topic) = with_topic(Config::default(), 1);
+    let mut delivery = send(&accumulator, &topic, &value(b"x")).unwrap();
+    assert!(delivery.try_get().is_none());
+    let mut bin = Bin::new();
+    take(&accumulator, &topic).complete(done(70), &mut bin);
+    for _ in 0..2 {
+        let shown = delivery.try_get().expect("it is known").unwrap();
+        assert_eq!((shown.partition(), shown.offset()), (0, Some(70)));
+    }
+    let Poll::Ready(Ok(metadata)) = poll(&mut delivery) else {
+        panic!("it is known");
+    };
+    assert!(delivery.try_get().is_none());
+    let again = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| poll(&mut delivery)));
+    assert!(again.is_err(), "it was given away");
+    // What was given stays as it is while other batches come and go.
+    for base in 71..80 {
+        let mut delivery = send(&accumulator, &topic, &value(b"x")).unwrap();
+        take(&accumulator, &topic).complete(done(base), &mut bin);
+        assert_eq!(offset(&mut delivery), Some(base));
+    }
+    assert_eq!(metadata.topic(), topic.name());
+    assert_eq!((metadata.partition(), metadata.offset()), (0, Some(70)));
+}
+
+#[test]
 fn deliveries_follow_splits_of_splits() {
     let (accumulator, topic) = with_topic(Config::default(), 1);
     let mut deliveries: Vec<Delivery> = (0..10)
@@ -82,14 +109,14 @@ fn deliveries_follow_splits_of_splits() {
     last.complete(done(900), &mut bin);
     bin.run();
     assert!(poll(&mut flush).is_pending());
-    assert_eq!(offset(&mut deliveries[9]), Some(900));
+    assert_eq!(deliveries.pop().as_mut().and_then(offset), Some(900));
     assert_eq!(offset(&mut deliveries[8]), None);
     for (batch, base) in parts.into_iter().chain(inner).zip([100, 200, 300]) {
         batch.complete(done(base), &mut bin);
     }
     bin.run();
     let offsets: Vec<_> = deliveries.iter_mut().filter_map(offset).collect();
-    assert_eq!(offsets, [100, 101, 102, 200, 201, 300, 301, 302, 303, 900]);
+    assert_eq!(offsets, [100, 101, 102, 200, 201, 300, 301, 302, 303]);
     assert!(poll(&mut flush).is_ready());
     assert_eq!(accumulator.snapshot().incomplete_batches, 0);
 }
