@@ -43,14 +43,21 @@ impl Accumulator {
             Some(timestamp) => timestamp,
             None => clock.wall_ms(),
         };
+        let wants_delivery = matches!(want, Want::Delivery);
         // Few and small values lead to the end, so that both results and what they are made of stay in registers.
         let Placed {
             index,
             outcome,
             partition,
         } = self.append_short(clock, topic, record, timestamp, want, room)?;
-        let about = || About::of(&record.record(), timestamp);
-        let delivery = outcome.map(|outcome| Delivery::new(outcome, index, about()));
+        // Nothing of a delivery is made, nor taken to pieces again, where it is plain that none is wanted.
+        let delivery = match outcome {
+            Some(outcome) if wants_delivery => {
+                let about = About::of(&record.record(), timestamp);
+                Some(Delivery::new(outcome, index, about))
+            }
+            _ => None,
+        };
         Ok(Appended {
             partition: partition as i32,
             delivery,
