@@ -43,16 +43,16 @@ impl<'a> Record<'a> {
 
     /// Sets the key. Records with the same key go to the same partition.
     #[inline]
-    pub fn key(mut self, key: impl Into<Data<'a>>) -> Self {
-        self.message.key = key.into().into();
-        self
+    pub fn key(self, key: impl Into<Data<'a>>) -> Self {
+        let message = self.message.key(key);
+        Self { message, ..self }
     }
 
     /// Sets the value. A record without one is a tombstone: compaction forgets its key.
     #[inline]
-    pub fn value(mut self, value: impl Into<Data<'a>>) -> Self {
-        self.message.value = value.into().into();
-        self
+    pub fn value(self, value: impl Into<Data<'a>>) -> Self {
+        let message = self.message.value(value);
+        Self { message, ..self }
     }
 
     /// Adds a header after those there are; the same name may come more than once.
@@ -114,7 +114,9 @@ impl<'a> Record<'a> {
 
 /// A record without its topic, for [`Topic`](crate::Topic) handles.
 ///
-/// It is moved a few times on its way, so it is small: with a topic it fits two cache lines.
+/// It is moved a few times on its way, so it is small: with a topic it fits two cache lines. What sets a key or a value
+/// makes a new one of the parts, which stay in registers: one that is changed where it is goes through memory, and there
+/// the next move reads in one piece what was written in two, and waits until that has left the store buffer.
 #[derive(Clone)]
 pub struct Message<'a> {
     key: Part<'a>,
@@ -159,16 +161,16 @@ impl<'a> Message<'a> {
 
     /// Sets the key. Records with the same key go to the same partition.
     #[inline]
-    pub fn key(mut self, key: impl Into<Data<'a>>) -> Self {
-        self.key = key.into().into();
-        self
+    pub fn key(self, key: impl Into<Data<'a>>) -> Self {
+        let key = key.into().into();
+        Self { key, ..self }
     }
 
     /// Sets the value. A message without one is a tombstone: compaction forgets its key.
     #[inline]
-    pub fn value(mut self, value: impl Into<Data<'a>>) -> Self {
-        self.value = value.into().into();
-        self
+    pub fn value(self, value: impl Into<Data<'a>>) -> Self {
+        let value = value.into().into();
+        Self { value, ..self }
     }
 
     /// Adds a header after those there are; the same name may come more than once.
