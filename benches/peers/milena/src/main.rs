@@ -35,7 +35,8 @@ struct Milena {
 }
 
 impl Milena {
-    #[inline]
+    /// Inlined, as a program has it that makes its messages where it sends them.
+    #[inline(always)]
     fn message<'a>(&self, load: &'a Load, headers: &'a [Header<'a>], number: u64) -> Message<'a> {
         let mut message = match self.api {
             Api::Bytes => Message::new().value(load.value(number).clone()),
