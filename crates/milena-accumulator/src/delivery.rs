@@ -20,7 +20,7 @@ pub(crate) struct About {
 /// Where a record is in the log.
 #[derive(Clone)]
 pub struct RecordMetadata {
-    /// The outcome of its batch, which knows topic and partition. It comes from the delivery, so that no reference is
+    /// The outcome of its batch, which knows topic and partition. A future hands its own over, so that no reference is
     /// counted for it: each of those would wait until all that was written before has left the store buffer.
     outcome: Arc<Outcome>,
     offset: Option<i64>,

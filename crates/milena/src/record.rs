@@ -114,9 +114,10 @@ impl<'a> Record<'a> {
 
 /// A record without its topic, for [`Topic`](crate::Topic) handles.
 ///
-/// It is moved a few times on its way, so it is small: with a topic it fits two cache lines. What sets a key or a value
-/// makes a new one of the parts, which stay in registers: one that is changed where it is goes through memory, and there
-/// the next move reads in one piece what was written in two, and waits until that has left the store buffer.
+/// It is moved a few times on its way, so it is small: with a topic it fits two cache lines.
+// What sets a key or a value makes a new one of the parts, which stay in registers: one that is changed where it is goes
+// through memory, and there the next move reads in one piece what was written in two, and waits until that has left the
+// store buffer.
 #[derive(Clone)]
 pub struct Message<'a> {
     key: Part<'a>,
