@@ -64,14 +64,21 @@ pub struct TcpConnector {
     pub send_buffer: Option<usize>,
     /// The size of the receive buffer in bytes (`receive.buffer.bytes`); `None`: the system's.
     pub receive_buffer: Option<usize>,
+    /// How many bytes the system takes that it cannot send yet; `None`: what the send buffer holds.
+    ///
+    /// Without a limit a broker that is slower than the producer has megabytes of requests queued before it, all of them
+    /// out of the processor's cache when their turn comes. What is sent and not acknowledged does not count, so that a
+    /// long way is not bounded by it. `TCP_NOTSENT_LOWAT` of Linux and Android; it does nothing elsewhere.
+    pub unsent_limit: Option<u32>,
 }
 
 impl Default for TcpConnector {
-    /// The system's size out, Kafka's 32 KiB in.
+    /// The system's size out, Kafka's 32 KiB in, and 128 KiB that cannot be sent yet.
     fn default() -> Self {
         Self {
             send_buffer: None,
             receive_buffer: Some(32_768),
+            unsent_limit: Some(131_072),
         }
     }
 }
@@ -93,6 +100,11 @@ impl TcpConnector {
         if let Some(bytes) = self.receive_buffer {
             options.set_recv_buffer_size(bytes)?;
         }
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        if let Some(bytes) = self.unsent_limit {
+            // Whoever does not know it only queues more.
+            let _ = options.set_tcp_notsent_lowat(bytes);
+        }
         socket.connect(address).await
     }
 }
@@ -110,6 +122,31 @@ impl Connector for TcpConnector {
 mod tests {
     use super::*;
 
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn the_system_takes_little_that_it_cannot_send() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let taken = async |unsent_limit| {
+            let connector = TcpConnector {
+                unsent_limit,
+                ..TcpConnector::default()
+            };
+            let stream = connector.open(address).await.unwrap();
+            // Nobody reads: first the window fills, then what may wait before it.
+            let (peer, _) = listener.accept().await.unwrap();
+            SockRef::from(&peer).set_recv_buffer_size(4096).unwrap();
+            let mut taken = 0;
+            stream.writable().await.unwrap();
+            while let Ok(bytes) = stream.try_write(&[7; 16_384]) {
+                taken += bytes;
+            }
+            taken
+        };
+        let (all, few) = (taken(None).await, taken(Some(65_536)).await);
+        assert!(2 * few < all, "{few} and {all} bytes");
+    }
+
     #[tokio::test]
     async fn connections_have_the_options_that_kafka_sets() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -117,6 +154,7 @@ mod tests {
         let small = TcpConnector {
             send_buffer: Some(20_000),
             receive_buffer: Some(10_000),
+            unsent_limit: None,
         };
         let sizes_of = |stream: &TcpStream| {
             let options = SockRef::from(stream);

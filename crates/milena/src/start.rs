@@ -35,9 +35,16 @@ pub(crate) fn start(config: &ProducerConfig) -> Result<Producer, BuildError> {
 
 fn network(settings: &Settings, edges: &Edges) -> Network {
     let tcp = || -> Arc<dyn Connector> {
+        let usual = TcpConnector::default();
+        let two_batches = u32::try_from(settings.batch_size.saturating_mul(2)).ok();
         Arc::new(TcpConnector {
             send_buffer: settings.send_buffer,
             receive_buffer: settings.receive_buffer,
+            // Batches of a megabyte would be written in too many pieces.
+            unsent_limit: usual
+                .unsent_limit
+                .zip(two_batches)
+                .map(|(usual, two)| usual.max(two)),
         })
     };
     let own = Network::default();
