@@ -228,6 +228,9 @@ impl ProducerConfig {
     ///
     /// Default: the system's, where Java has 131072: Linux gives a connection as much as it can use, and a
     /// fixed one bounds what a long way to the broker carries.
+    ///
+    /// However large it is, Linux and Android keep no more than 128 KiB there, or two batches if these are larger, that
+    /// they cannot send yet.
     #[doc(alias = "send.buffer.bytes")]
     #[doc(alias = "SO_SNDBUF")]
     pub fn send_buffer(mut self, bytes: Option<usize>) -> Self {
