@@ -35,16 +35,10 @@ pub(crate) fn start(config: &ProducerConfig) -> Result<Producer, BuildError> {
 
 fn network(settings: &Settings, edges: &Edges) -> Network {
     let tcp = || -> Arc<dyn Connector> {
-        let usual = TcpConnector::default();
-        let two_batches = u32::try_from(settings.batch_size.saturating_mul(2)).ok();
         Arc::new(TcpConnector {
             send_buffer: settings.send_buffer,
             receive_buffer: settings.receive_buffer,
-            // Batches of a megabyte would be written in too many pieces.
-            unsent_limit: usual
-                .unsent_limit
-                .zip(two_batches)
-                .map(|(usual, two)| usual.max(two)),
+            unsent_limit: unsent_limit(settings.batch_size),
         })
     };
     let own = Network::default();
@@ -53,6 +47,13 @@ fn network(settings: &Settings, edges: &Edges) -> Network {
         connector: edges.connector.clone().unwrap_or_else(tcp),
         frame_limit: own.frame_limit,
     }
+}
+
+/// The usual limit, or two batches: those of a megabyte would be written in too many pieces.
+fn unsent_limit(batch_size: usize) -> Option<u32> {
+    let two_batches = u32::try_from(batch_size.saturating_mul(2)).unwrap_or(u32::MAX);
+    let usual = TcpConnector::default().unsent_limit;
+    usual.map(|usual| usual.max(two_batches))
 }
 
 impl Settings {
@@ -119,4 +120,16 @@ fn next_client_id() -> String {
 /// The standard library keys its hash maps at random: that is all the randomness needed here.
 fn random_seed() -> u64 {
     RandomState::new().build_hasher().finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_batches_may_wait_to_be_sent_and_128_kib_in_any_case() {
+        let limits = [0, 16 << 10, 64 << 10, 1 << 20, usize::MAX].map(unsent_limit);
+        let expected = [128 << 10, 128 << 10, 128 << 10, 2 << 20, u32::MAX];
+        assert_eq!(limits, expected.map(Some));
+    }
 }
