@@ -75,7 +75,7 @@ const LAYERS: &[Layer] = &[
             "milena-record",
             "milena-sender",
         ],
-        theirs: &["rustix", "socket2", "tokio", "tracing"],
+        theirs: &["coarsetime", "socket2", "tokio", "tracing"],
     },
     Layer {
         name: "milena",

@@ -1,13 +1,19 @@
 //! The two clocks of a producer: a precise one for batches, a coarse one for the timestamps of records.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
+use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::time::{Instant, SystemTime};
 
 use milena_accumulator::Clock;
 
 /// The system's clocks.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
+
+/// The wall's time in milliseconds, as it was read in the tick [`TICK`].
+static WALL_MS: AtomicI64 = AtomicI64::new(0);
+
+/// The tick of the coarse clock in which the wall's time was read last.
+static TICK: AtomicU64 = AtomicU64::new(u64::MAX);
 
 /// How many threads have a number.
 static THREADS: AtomicUsize = AtomicUsize::new(0);
@@ -21,21 +27,15 @@ impl Clock for SystemClock {
         Instant::now()
     }
 
-    /// Linux keeps a time that is a few milliseconds old at most and costs a quarter of a precise one.
-    #[cfg(target_os = "linux")]
+    /// Read once in a tick of the coarse clock that systems keep, of a few milliseconds: to ask that one costs a quarter.
     #[inline]
     fn wall_ms(&self) -> i64 {
-        let time = rustix::time::clock_gettime(rustix::time::ClockId::RealtimeCoarse);
-        time.tv_sec * 1000 + time.tv_nsec / 1_000_000
-    }
-
-    #[cfg(not(target_os = "linux"))]
-    fn wall_ms(&self) -> i64 {
-        use std::time::SystemTime;
-        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-        since.map_or(0, |since| {
-            i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-        })
+        let tick = coarsetime::Instant::now_without_cache_update().as_ticks();
+        if TICK.load(Ordering::Acquire) == tick {
+            WALL_MS.load(Ordering::Relaxed)
+        } else {
+            read_wall(tick)
+        }
     }
 
     /// Threads are counted as they ask.
@@ -45,10 +45,22 @@ impl Clock for SystemClock {
     }
 }
 
+/// Reads the wall's time and keeps it for the rest of `tick`.
+#[cold]
+fn read_wall(tick: u64) -> i64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let wall_ms = since.map_or(0, |since| {
+        i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+    });
+    WALL_MS.store(wall_ms, Ordering::Relaxed);
+    // Whoever sees the tick sees a time that was read in it, or later.
+    TICK.store(tick, Ordering::Release);
+    wall_ms
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::SystemTime;
 
     #[test]
     fn the_coarse_clock_is_right_to_a_few_milliseconds() {
@@ -57,5 +69,13 @@ mod tests {
             .unwrap();
         let late = precise.as_millis() as i64 - SystemClock.wall_ms();
         assert!((-1000..1000).contains(&late), "{late}");
+    }
+
+    #[test]
+    fn the_coarse_clock_goes_on() {
+        let first = SystemClock.wall_ms();
+        while SystemClock.wall_ms() == first {
+            std::thread::yield_now();
+        }
     }
 }
