@@ -14,8 +14,8 @@ pub(crate) struct Refresh {
     max_idle: Duration,
     backoff: Backoff,
     topics: BTreeMap<Arc<str>, Tracked>,
-    /// The topics that no answer has mentioned yet.
-    new: BTreeMap<Arc<str>, ()>,
+    /// How many of the topics are new.
+    new: usize,
     want_full: bool,
     want_partial: bool,
     /// Grows with each new topic, so that an answer tells whether topics were added after its
@@ -36,6 +36,8 @@ pub(crate) struct Refresh {
 #[derive(Debug)]
 struct Tracked {
     expires: Instant,
+    /// No answer has mentioned it yet.
+    new: bool,
 }
 
 /// A request that is under way.
@@ -52,7 +54,7 @@ impl Refresh {
             max_idle,
             backoff,
             topics: BTreeMap::new(),
-            new: BTreeMap::new(),
+            new: 0,
             want_full: true,
             want_partial: false,
             topics_version: 0,
@@ -82,9 +84,9 @@ impl Refresh {
             tracked.expires = expires;
             return false;
         }
-        let topic: Arc<str> = topic.into();
-        self.topics.insert(Arc::clone(&topic), Tracked { expires });
-        self.new.insert(topic, ());
+        self.topics
+            .insert(topic.into(), Tracked { expires, new: true });
+        self.new += 1;
         self.want_partial = true;
         self.topics_version += 1;
         self.not_before = None;
@@ -120,7 +122,7 @@ impl Refresh {
         if aged {
             self.equivalent = 0;
         }
-        let full = self.want_full || aged || self.new.is_empty();
+        let full = self.want_full || aged || self.new == 0;
         if full {
             self.want_full = false;
         }
@@ -128,9 +130,10 @@ impl Refresh {
             full,
             topics_version: self.topics_version,
         });
-        let all = full.then(|| self.topics.keys());
-        let new = (!full).then(|| self.new.keys());
-        all.into_iter().flatten().chain(new.into_iter().flatten())
+        self.topics
+            .iter()
+            .filter(move |(_, tracked)| full || tracked.new)
+            .map(|(name, _)| name)
     }
 
     /// The request came to nothing, or there was no way to send one.
@@ -157,7 +160,7 @@ impl Refresh {
             self.equivalent.saturating_add(1)
         };
         // An answer may leave out a topic that it was asked about.
-        self.want_partial = !self.new.is_empty();
+        self.want_partial = self.new > 0;
         if asked.full {
             self.last_full = Some(now);
         }
@@ -173,22 +176,25 @@ impl Refresh {
         }
     }
 
-    /// An answer mentions the topic, for better or worse; false if the topic is not tracked.
+    /// An answer mentions the topic, for better or worse: its name as it is kept, if it is tracked.
     pub(crate) fn mentioned(&mut self, topic: &str) -> Option<Arc<str>> {
-        self.new.remove(topic);
-        self.topics
-            .get_key_value(topic)
-            .map(|(name, _)| Arc::clone(name))
+        let (name, _) = self.topics.get_key_value(topic)?;
+        let name = Arc::clone(name);
+        if let Some(tracked) = self.topics.get_mut(topic)
+            && std::mem::take(&mut tracked.new)
+        {
+            self.new -= 1;
+        }
+        Some(name)
     }
 
     /// Forgets the topics that were not used for too long and returns them. Those that are new
     /// stay.
     pub(crate) fn expire(&mut self, now: Instant) -> Vec<Arc<str>> {
-        let new = &self.new;
         let expired: Vec<_> = self
             .topics
             .iter()
-            .filter(|(name, tracked)| tracked.expires <= now && !new.contains_key(*name))
+            .filter(|(_, tracked)| tracked.expires <= now && !tracked.new)
             .map(|(name, _)| Arc::clone(name))
             .collect();
         for name in &expired {

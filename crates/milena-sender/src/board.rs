@@ -21,7 +21,7 @@ pub(crate) struct Board {
     /// Parked for want of a producer id.
     unidentified: Vec<Slot>,
     /// Parked for want of a leader, or were so a while ago.
-    leaderless: BTreeSet<Slot>,
+    leaderless: Vec<Slot>,
     /// A leader is to be asked for on behalf of those.
     leader_missing: bool,
     /// Nodes for which something came up.
@@ -87,7 +87,7 @@ impl Board {
                 }
                 Schedule::Parked(Reason::NoProducerId) => self.unidentified.push(slot),
                 Schedule::Parked(Reason::NoLeader) => {
-                    self.leaderless.insert(slot);
+                    self.leaderless.push(slot);
                     self.leader_missing = true;
                 }
                 // Also where a stale entry stands in the list already: whoever was rung for it is gone.
@@ -228,7 +228,10 @@ impl Board {
                 .get(slot.0 as usize)
                 .is_some_and(|p| p.schedule == Schedule::Parked(Reason::NoLeader))
         });
-        self.leaderless.iter().copied().collect()
+        // Who found a leader and lost it again stands there twice.
+        self.leaderless.sort_unstable();
+        self.leaderless.dedup();
+        self.leaderless.clone()
     }
 
     /// What was asked about leaders is answered: who still has none is to ask again.

@@ -1,7 +1,6 @@
 //! Plain counters of what the sender did, added to under the lock that is held anyway.
 
-use std::collections::BTreeMap;
-
+use milena_client::Few;
 use milena_wire::ErrorCode;
 
 /// What happened since the producer was built. Counts never go back.
@@ -22,7 +21,7 @@ pub struct Counters {
     /// Bytes of batches acknowledged, headers included, as they were on the wire.
     pub bytes_acknowledged: u64,
     /// Batches whose answer was an error, by its code.
-    pub errors: BTreeMap<i16, u64>,
+    pub errors: Few<i16, u64>,
     /// Batches lost with their connection or their request's timeout.
     pub lost: u64,
     /// The most batches of one partition that were in flight at a time.
@@ -35,6 +34,6 @@ pub struct Counters {
 
 impl Counters {
     pub(crate) fn error(&mut self, code: ErrorCode) {
-        *self.errors.entry(code.0).or_default() += 1;
+        *self.errors.get_or_insert_with(code.0, || 0) += 1;
     }
 }

@@ -100,7 +100,9 @@ impl Sender {
         }
         parcels.append(&mut partition.retries);
         parcels.append(&mut partition.sealed);
-        parcels.make_contiguous().sort_by_key(|parcel| parcel.order);
+        parcels
+            .make_contiguous()
+            .sort_unstable_by_key(|parcel| parcel.order);
         while let Some(taken) = self
             .accumulator
             .take_from(&partition.topic, partition.index)
@@ -108,7 +110,7 @@ impl Sender {
             parcels.push_back(partition.adopt(taken.batch));
         }
         let mut away = std::mem::take(&mut partition.away);
-        away.sort_by_key(|away| away.order);
+        away.sort_unstable_by_key(|away| away.order);
         let mut away = away.into_iter().peekable();
         for parcel in parcels {
             while let Some(older) = away.next_if(|away| away.order < parcel.order) {

@@ -324,7 +324,7 @@ impl Sender {
 fn group_by_topic(slots: &mut Vec<Slot>, items: &mut [Item]) {
     let grouped = items.windows(2).all(|pair| same_topic(&pair[0], &pair[1]));
     if !grouped {
-        items.sort_by(|one, other| one.topic.name().cmp(other.topic.name()));
+        items.sort_unstable_by(|one, other| one.topic.name().cmp(other.topic.name()));
         slots.clear();
         slots.extend(items.iter().map(|item| item.slot));
     }

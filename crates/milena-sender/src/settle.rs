@@ -467,7 +467,7 @@ fn record_failures(answer: &PartitionProduceResponse<'_>) -> Vec<RecordFailure> 
         Some(RecordFailure { index, message })
     });
     let mut records: Vec<_> = named.collect();
-    records.sort_by_key(|record| record.index);
+    records.sort_unstable_by_key(|record| record.index);
     records.dedup_by_key(|record| record.index);
     records
 }
