@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use milena_client::{Address, CloseReason, ConnectionId};
 use milena_record::Compressor;
 use milena_sender::{Cursor, FrameBuffer, SealJob, Sealed, Sender, Transmit, WriteJob};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle};
 use tokio::time::Sleep;
 
 use crate::connector::Stream;
@@ -70,7 +70,7 @@ pub(crate) async fn run(
         }
     };
     core.visit(|sender, now| sender.handle_connected(now, id));
-    let carrier = Carrier {
+    let mut carrier = Carrier {
         stream,
         id,
         reader: FrameReader::new(network.frame_limit),
@@ -84,8 +84,31 @@ pub(crate) async fn run(
         line: &line,
         obituary: &mut obituary,
     };
-    let end = carrier.await;
+    let end = (&mut carrier).await;
+    let work = mem::replace(&mut carrier.work, Work::Nothing);
+    drop(carrier);
     obituary.reason = Some(end);
+    drop(obituary);
+    settle(&core, work).await;
+}
+
+/// Batches that are being compressed outlive the connection whose turn it was: they are still to be sent, by another one.
+async fn settle(core: &Arc<Core>, work: Work) {
+    let sealed = match work {
+        Work::Nothing | Work::Writing(..) => return,
+        Work::Sealing(thread) => thread.await.map(|(sealed, _)| sealed),
+        Work::Sealed(sealed) => Ok(sealed),
+    };
+    match sealed {
+        Ok(sealed) => core.visit(|sender, now| sender.handle_sealed(now, sealed)),
+        Err(error) => give_up(core, &error),
+    }
+}
+
+/// Batches are gone, and with them what their partitions wait for.
+fn give_up(core: &Arc<Core>, error: &JoinError) {
+    tracing::error!(%error, "compressing was ended: the producer gives up");
+    core.abort();
 }
 
 /// How a connection ended.
@@ -297,10 +320,8 @@ impl Carrier<'_> {
                         self.compressor = Some(compressor);
                         self.next_work(Some(Done::Sealed(sealed)));
                     }
-                    // The batches are gone, and with them what their partitions wait for.
                     Err(error) => {
-                        tracing::error!(%error, "compressing was ended: the producer gives up");
-                        self.core.abort();
+                        give_up(self.core, &error);
                         return Poll::Ready(Err(io::Error::other(error)));
                     }
                 },

@@ -6,7 +6,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use milena::{BoxFuture, Message, Producer, Record, Resolver};
+use milena::{BoxFuture, Compression, Message, Producer, Record, Resolver};
 use milena_broker::{Act, ApiKey, Cluster, ClusterConfig, Rule, ServeOptions, Server, Stop, serve};
 use support::{closed, cluster, config, logs};
 
@@ -160,6 +160,43 @@ async fn a_connection_closed_by_its_broker_is_closed_by_us_at_once() {
     // Nothing was to be sent, so at most the one for metadata was opened again.
     assert!(server.cluster().journal().connections().total <= before + 2);
     send(&producer, "orders", 7).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn batches_outlive_the_connection_that_they_are_compressed_for() {
+    let server = cluster(1).await;
+    server.cluster().create_topic("orders", 1).unwrap();
+    let producer = config(&server)
+        .compression(Compression::Zstd)
+        .batch_size(1 << 20)
+        .delivery_timeout(Duration::from_secs(60))
+        .connect()
+        .await
+        .unwrap();
+    // Texts of little repetition: most of the time goes into compressing.
+    let mut state = 1_u64;
+    let mut value = || -> Vec<u8> {
+        let letters = (0..4096).map(|_| {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            b'a' + (state >> 60) as u8
+        });
+        letters.collect()
+    };
+    let values: Vec<_> = (0..64).map(|_| value()).collect();
+    let mut deliveries = Vec::new();
+    for cut in 0..8 {
+        for n in 0..500 {
+            let record = Record::to("orders").value(&values[n % values.len()]);
+            deliveries.push(producer.send(record).await.unwrap());
+        }
+        let how = [Stop::Abrupt, Stop::Graceful][cut % 2];
+        server.disconnect(1, how);
+    }
+    for (offset, delivery) in deliveries.into_iter().enumerate() {
+        assert_eq!(delivery.await.unwrap().offset(), Some(offset as i64));
+    }
 }
 
 /// Connections to these ports that the peer has closed and we have not: CLOSE_WAIT.
