@@ -28,6 +28,13 @@ impl World {
                     self.sender.handle_connect_failed(now, connection, why);
                 }
             }
+            Happening::Sealed(connection, sealed) => {
+                self.sender.handle_sealed(now, sealed);
+                if let Some(wire) = self.wires.get_mut(&connection) {
+                    wire.sealing = false;
+                    self.woken.insert(connection);
+                }
+            }
             Happening::Written(connection) => {
                 let Some(job) = self
                     .wires

@@ -12,6 +12,8 @@ pub(crate) struct Wire {
     pub(crate) open: bool,
     /// The write that is under way.
     pub(crate) writing: Option<WriteJob>,
+    /// Batches are being compressed for it.
+    pub(crate) sealing: bool,
     /// When the last bytes sent arrive at the broker: later ones do not overtake them.
     pub(crate) arrives: Duration,
     /// When the last answer arrives.
@@ -34,6 +36,7 @@ impl Wire {
             broker,
             open: false,
             writing: None,
+            sealing: false,
             arrives: Duration::ZERO,
             answers: Duration::ZERO,
             held: Vec::new(),

@@ -8,7 +8,7 @@ use milena_broker::{Change, Cluster, ClusterConfig, Wait};
 use milena_record::Compressor;
 use milena_sender::accumulator::{Accumulator, Bin, Clock, Urgency, Wake};
 use milena_sender::client::{Action, Address, ConnectionId, NodeId, Rng};
-use milena_sender::{Config, Cursor, FrameBuffer, Sender, Transmit, WriteJob};
+use milena_sender::{Config, Cursor, FrameBuffer, Sealed, Sender, Transmit, WriteJob};
 
 use crate::wire::Wire;
 
@@ -50,6 +50,8 @@ pub struct World {
 pub(crate) enum Happening {
     Connected(ConnectionId),
     ConnectFailed(ConnectionId),
+    /// Batches were compressed, whether the connection that was to send them is still there or not.
+    Sealed(ConnectionId, Sealed),
     /// All bytes of the present write have left.
     Written(ConnectionId),
     /// A request arrives at its broker. The connection may be gone by then.
@@ -353,15 +355,19 @@ impl World {
     /// What a connection's task does when it is woken. Whether it did anything.
     fn serve(&mut self, connection: ConnectionId) -> bool {
         let now = self.instant();
-        let idle = |wire: &Wire| wire.open && wire.writing.is_none();
+        let idle = |wire: &Wire| wire.open && wire.writing.is_none() && !wire.sealing;
         if !self.wires.get(&connection).is_some_and(idle) {
             return false;
         }
         match self.sender.poll_transmit(now, connection) {
             Some(Transmit::Seal(job)) => {
                 let sealed = job.run(&mut self.compressor);
-                self.sender.handle_sealed(now, sealed);
-                self.woken.insert(connection);
+                let at = self.now + self.flight();
+                if let Some(wire) = self.wires.get_mut(&connection) {
+                    wire.sealing = true;
+                    wire.timer = None;
+                }
+                self.at(at, Happening::Sealed(connection, sealed));
             }
             Some(Transmit::Write(job)) => self.write(connection, job),
             None => {
