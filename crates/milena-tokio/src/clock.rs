@@ -1,6 +1,6 @@
 //! The two clocks of a producer: a precise one for batches, a coarse one for the timestamps of records.
 
-use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Instant, SystemTime};
 
 use milena_accumulator::Clock;
@@ -15,6 +15,9 @@ static WALL_MS: AtomicI64 = AtomicI64::new(0);
 /// The tick of the coarse clock in which the wall's time was read last.
 static TICK: AtomicU64 = AtomicU64::new(u64::MAX);
 
+/// A thread reads them anew: it alone stores both.
+static READING: AtomicBool = AtomicBool::new(false);
+
 /// How many threads have a number.
 static THREADS: AtomicUsize = AtomicUsize::new(0);
 
@@ -27,14 +30,13 @@ impl Clock for SystemClock {
         Instant::now()
     }
 
-    /// Read once in a tick of the coarse clock that systems keep, of a few milliseconds: to ask that one costs a quarter.
+    /// Read once in a tick of the coarse clock that systems keep, of some milliseconds: to ask that one costs a quarter.
     #[inline]
     fn wall_ms(&self) -> i64 {
-        let tick = coarsetime::Instant::now_without_cache_update().as_ticks();
-        if TICK.load(Ordering::Acquire) == tick {
+        if TICK.load(Ordering::Acquire) == tick() {
             WALL_MS.load(Ordering::Relaxed)
         } else {
-            read_wall(tick)
+            read()
         }
     }
 
@@ -45,16 +47,26 @@ impl Clock for SystemClock {
     }
 }
 
-/// Reads the wall's time and keeps it for the rest of `tick`.
+#[inline]
+fn tick() -> u64 {
+    coarsetime::Instant::now_without_cache_update().as_ticks()
+}
+
+/// Reads the wall's time, and keeps it for the rest of the tick unless another thread is about to.
 #[cold]
-fn read_wall(tick: u64) -> i64 {
+fn read() -> i64 {
+    let reads = !READING.swap(true, Ordering::Acquire);
+    let tick = tick();
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     let wall_ms = since.map_or(0, |since| {
         i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
     });
-    WALL_MS.store(wall_ms, Ordering::Relaxed);
-    // Whoever sees the tick sees a time that was read in it, or later.
-    TICK.store(tick, Ordering::Release);
+    if reads {
+        WALL_MS.store(wall_ms, Ordering::Relaxed);
+        // Whoever sees the tick sees a time that was read in it, or later.
+        TICK.store(tick, Ordering::Release);
+        READING.store(false, Ordering::Release);
+    }
     wall_ms
 }
 
