@@ -1,7 +1,7 @@
 //! The sender behind one lock, and what every visit to it owes the others.
 
 use std::mem;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -29,6 +29,9 @@ pub(crate) struct Core {
     /// The tasks that carry connections. Its lock is taken under the sender's, never the other way round.
     lines: Mutex<Few<ConnectionId, Arc<Line>>>,
     pub(crate) status: watch::Sender<Status>,
+    /// How many events the sender has told, and the number of the one that the status is of.
+    events: AtomicU64,
+    shown: AtomicU64,
     callbacks: Callbacks,
     is_ending: AtomicBool,
     /// When what is not delivered is given up; `None`: when its own time is up.
@@ -59,6 +62,8 @@ impl Core {
             network,
             lines: Mutex::default(),
             status: watch::Sender::new(Status::Starting),
+            events: AtomicU64::new(0),
+            shown: AtomicU64::new(0),
             callbacks: Callbacks::default(),
             is_ending: AtomicBool::new(false),
             give_up: Mutex::default(),
@@ -110,7 +115,11 @@ impl Core {
         while let Some(action) = sender.poll_action(now) {
             self.perform(action);
         }
-        let events: Vec<Event> = std::iter::from_fn(|| sender.poll_event()).collect();
+        // Numbered under the lock: told after it is let go, they may overtake each other.
+        let number = || self.events.fetch_add(1, Ordering::Relaxed) + 1;
+        let events: Vec<(u64, Event)> = std::iter::from_fn(|| sender.poll_event())
+            .map(|event| (number(), event))
+            .collect();
         let timeout = sender.poll_timeout();
         let mut bin = mem::take(&mut *self.spare());
         sender.swap_bin(&mut bin);
@@ -119,8 +128,8 @@ impl Core {
         drop(sender);
         bin.run();
         *self.spare() = bin;
-        for event in events {
-            self.tell(event);
+        for (number, event) in events {
+            self.tell(number, event);
         }
         if self.callbacks.run() && self.is_ending.load(Ordering::Relaxed) {
             self.bells.control.ring();
@@ -228,20 +237,31 @@ impl Core {
         }
     }
 
-    fn tell(&self, event: Event) {
+    fn tell(&self, number: u64, event: Event) {
         match event {
-            Event::Connected => {
-                self.status.send_replace(Status::Connected);
-            }
+            Event::Connected => self.show(number, Status::Connected),
             Event::Unreachable(servers) => {
-                for server in &servers {
+                let servers: Arc<[_]> = servers.into();
+                self.show(number, Status::Unreachable(Arc::clone(&servers)));
+                for server in &*servers {
                     tracing::warn!("bootstrap server {server}");
                 }
-                self.status
-                    .send_replace(Status::Unreachable(servers.into()));
             }
             _ => {}
         }
+    }
+
+    /// Shows what an event means, unless a later one was shown already. The end is the last there is to show.
+    fn show(&self, number: u64, status: Status) {
+        self.status.send_if_modified(|shown| {
+            let is_news =
+                self.shown.load(Ordering::Relaxed) < number && !matches!(shown, Status::Ended(_));
+            if is_news {
+                self.shown.store(number, Ordering::Relaxed);
+                *shown = status;
+            }
+            is_news
+        });
     }
 
     /// The task of `connection` has ended.
@@ -251,5 +271,41 @@ impl Core {
 
     fn lines(&self) -> MutexGuard<'_, Few<ConnectionId, Arc<Line>>> {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use milena_accumulator as accumulator;
+    use milena_client::{Address, Config};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_end_is_the_last_that_is_shown() {
+        let now = Instant::now();
+        let bells = Arc::new(Bells::new(now));
+        let accumulator = Arc::new(Accumulator::new(accumulator::Config::default(), 1));
+        let servers = Address::parse_list("127.0.0.1:9").expect("it is an address");
+        let config = milena_sender::Config {
+            client: Config::new(servers),
+            ..Default::default()
+        };
+        let sender = Sender::new(config, Arc::clone(&accumulator), 1, now);
+        let network = Network::default();
+        let core = Arc::new(Core::new(
+            sender,
+            accumulator,
+            bells,
+            network,
+            Handle::current(),
+        ));
+        let shown = || core.status.borrow().clone();
+        core.tell(2, Event::Unreachable(Vec::new()));
+        core.tell(1, Event::Connected);
+        assert!(matches!(shown(), Status::Unreachable(_)), "it was later");
+        core.abort();
+        core.tell(3, Event::Connected);
+        assert!(matches!(shown(), Status::Ended(_)));
     }
 }
