@@ -413,34 +413,15 @@ enum Done {
 mod tests {
     use std::sync::atomic::AtomicBool;
 
-    use milena_accumulator::{self as accumulator, Accumulator, Bin, Record, Want};
-    use milena_client::Config;
-    use tokio::runtime::Handle;
+    use milena_accumulator::{Bin, Record, Want};
 
     use super::*;
-    use crate::{Network, SystemClock, bells::Bells};
+    use crate::{SystemClock, core::tests::lonely};
 
     #[tokio::test]
     async fn what_is_appended_while_a_connection_ends_is_not_overlooked() {
-        let now = Instant::now();
-        let bells = Arc::new(Bells::new(now));
-        let accumulator = Arc::new(Accumulator::new(accumulator::Config::default(), 1));
-        accumulator.set_wake(Arc::clone(&bells) as _);
-        let servers = Address::parse_list("127.0.0.1:9").expect("it is an address");
-        let config = milena_sender::Config {
-            client: Config::new(servers),
-            ..Default::default()
-        };
-        let sender = Sender::new(config, Arc::clone(&accumulator), 1, now);
-        let network = Network::default();
-        let core = Core::new(
-            sender,
-            Arc::clone(&accumulator),
-            bells,
-            network,
-            Handle::current(),
-        );
-        let core = Arc::new(core);
+        let core = lonely();
+        let accumulator = &core.accumulator;
         accumulator.put_topic("orders", [0; 16], &[Some(7)], &mut Bin::new());
         let topic = accumulator.topic("orders").expect("it was put");
         let line = Arc::new(Line {

@@ -275,17 +275,18 @@ impl Core {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use milena_accumulator as accumulator;
     use milena_client::{Address, Config};
 
     use super::*;
 
-    #[tokio::test]
-    async fn the_end_is_the_last_that_is_shown() {
+    /// One with nobody to talk to.
+    pub(crate) fn lonely() -> Arc<Core> {
         let now = Instant::now();
         let bells = Arc::new(Bells::new(now));
         let accumulator = Arc::new(Accumulator::new(accumulator::Config::default(), 1));
+        accumulator.set_wake(Arc::clone(&bells) as _);
         let servers = Address::parse_list("127.0.0.1:9").expect("it is an address");
         let config = milena_sender::Config {
             client: Config::new(servers),
@@ -293,13 +294,13 @@ mod tests {
         };
         let sender = Sender::new(config, Arc::clone(&accumulator), 1, now);
         let network = Network::default();
-        let core = Arc::new(Core::new(
-            sender,
-            accumulator,
-            bells,
-            network,
-            Handle::current(),
-        ));
+        let runtime = Handle::current();
+        Arc::new(Core::new(sender, accumulator, bells, network, runtime))
+    }
+
+    #[tokio::test]
+    async fn the_end_is_the_last_that_is_shown() {
+        let core = lonely();
         let shown = || core.status.borrow().clone();
         core.tell(2, Event::Unreachable(Vec::new()));
         core.tell(1, Event::Connected);
