@@ -42,6 +42,9 @@ pub(crate) struct Settings {
 /// Times that travel or are compared as 32-bit milliseconds.
 const MAX_TIME: Duration = Duration::from_millis(i32::MAX as u64);
 
+/// Longer times are as good as this one, which can be added to any instant.
+const CENTURY: Duration = Duration::from_secs(100 * 365 * 86_400);
+
 impl ProducerConfig {
     /// Checks every setting and the rules among them, as [`build`](Self::build) does first.
     ///
@@ -67,24 +70,24 @@ impl ProducerConfig {
             linger,
             buffer_memory: self.buffer_memory,
             max_request_size: self.max_request_size,
-            max_block: self.max_block,
+            max_block: self.max_block.min(CENTURY),
             delivery_timeout: self.settle_delivery_timeout(linger)?,
             request_timeout: self.request_timeout,
-            retry_backoff: constant_if_inverted("retry.backoff", self.retry_backoff),
+            retry_backoff: settle_range("retry.backoff", self.retry_backoff),
             reconnect_backoff: self.settle_reconnect_backoff(),
-            connection_setup_timeout: constant_if_inverted(
+            connection_setup_timeout: settle_range(
                 "socket.connection.setup.timeout",
                 self.connection_setup_timeout,
             ),
-            connections_max_idle: self.connections_max_idle,
+            connections_max_idle: self.connections_max_idle.map(|idle| idle.min(CENTURY)),
             send_buffer: self.send_buffer,
             receive_buffer: self.receive_buffer,
-            metadata_max_age: self.metadata_max_age,
-            metadata_max_idle: self.metadata_max_idle,
+            metadata_max_age: self.metadata_max_age.min(CENTURY),
+            metadata_max_idle: self.metadata_max_idle.min(CENTURY),
             metadata_recovery: self.metadata_recovery,
-            rebootstrap_trigger: self.rebootstrap_trigger,
+            rebootstrap_trigger: self.rebootstrap_trigger.min(CENTURY),
             adaptive_partitioning: self.adaptive_partitioning,
-            partitioner_availability_timeout: self.partitioner_availability_timeout,
+            partitioner_availability_timeout: self.partitioner_availability_timeout.min(CENTURY),
             partitioner_ignore_keys: self.partitioner_ignore_keys,
         })
     }
@@ -233,20 +236,21 @@ impl ProducerConfig {
         let default = (Duration::from_millis(50), Duration::from_secs(1));
         match self.reconnect_backoff {
             (None, None) => default,
-            (None, Some(max)) => (default.0.min(max), max),
+            (None, Some(max)) => (default.0.min(max), max.min(CENTURY)),
             (Some(first), None) => {
                 tracing::warn!(
                     "reconnect.backoff.ms is set alone: the wait stays the same after each failure"
                 );
-                (first, first)
+                (first.min(CENTURY), first.min(CENTURY))
             }
-            (Some(first), Some(max)) => constant_if_inverted("reconnect.backoff", (first, max)),
+            (Some(first), Some(max)) => settle_range("reconnect.backoff", (first, max)),
         }
     }
 }
 
 /// A first time above the greatest one makes the time constant, as in the Java client.
-fn constant_if_inverted(what: &str, (first, max): (Duration, Duration)) -> (Duration, Duration) {
+fn settle_range(what: &str, (first, max): (Duration, Duration)) -> (Duration, Duration) {
+    let (first, max) = (first.min(CENTURY), max.min(CENTURY));
     if first > max {
         tracing::warn!("{what}.ms is above {what}.max.ms: the latter is used throughout");
     }
@@ -378,6 +382,39 @@ mod tests {
             )
             .contains("compression.gzip.level")
         );
+    }
+
+    #[test]
+    fn no_time_is_too_long_for_the_clock() {
+        let (now, long) = (std::time::Instant::now(), Duration::MAX);
+        let settings = config()
+            .max_block(long)
+            .retry_backoff(long, long)
+            .reconnect_backoff(long, long)
+            .connection_setup_timeout(long, long)
+            .connections_max_idle(Some(long))
+            .metadata_max_age(long)
+            .metadata_max_idle(long)
+            .rebootstrap_trigger(long)
+            .linger(long)
+            .settle()
+            .unwrap();
+        let (retry, reconnect) = (settings.retry_backoff, settings.reconnect_backoff);
+        let setup = settings.connection_setup_timeout;
+        for time in [
+            settings.max_block,
+            settings.linger,
+            settings.delivery_timeout,
+            settings.connections_max_idle.unwrap(),
+            settings.metadata_max_age,
+            settings.metadata_max_idle,
+            settings.rebootstrap_trigger,
+        ]
+        .into_iter()
+        .chain([retry, reconnect, setup].map(|(_, most)| most))
+        {
+            assert!(now.checked_add(time * 2).is_some(), "{time:?}");
+        }
     }
 
     #[test]
