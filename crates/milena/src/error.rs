@@ -116,10 +116,13 @@ pub enum SendError {
     },
     /// The topic, or the partition, cannot be written to.
     Topic(TopicError),
-    /// The topic is not known yet, and was asked for; only where a call does not wait.
+    /// The topic is not known yet, or not that it has this partition, and was asked for; only where a call does not
+    /// wait.
     UnknownYet {
         /// The topic.
         topic: Arc<str>,
+        /// The partition that it is not known to have.
+        partition: Option<i32>,
     },
     /// The topic could not be looked up within `max.block.ms`, as no broker can be reached.
     Unreachable {
@@ -148,10 +151,15 @@ impl fmt::Display for SendError {
                 "the record takes up to {size} bytes, but max.request.size and buffer.memory allow {limit}: raise them, or send less in one record"
             ),
             Self::Topic(error) => error.fmt(f),
-            Self::UnknownYet { topic } => write!(
-                f,
-                "the topic {topic} is not known yet: try again in a moment, or use send, which waits"
-            ),
+            Self::UnknownYet { topic, partition } => {
+                let partition = partition.map_or_else(String::new, |partition| {
+                    format!("partition {partition} of ")
+                });
+                write!(
+                    f,
+                    "{partition}the topic {topic} is not known yet: try again in a moment, or use send, which waits"
+                )
+            }
             Self::Unreachable { topic, cause } => write!(
                 f,
                 "the topic {topic} was not found within max.block.ms: {cause}"
@@ -208,8 +216,9 @@ impl SendError {
         match refused {
             Refused::Closed(reason) => Self::Closed(reason),
             Refused::Full { bytes } => Self::Full { bytes },
-            Refused::NoSuchPartition { .. } => Self::UnknownYet {
+            Refused::NoSuchPartition { partition, .. } => Self::UnknownYet {
                 topic: Arc::clone(topic),
+                partition: Some(partition),
             },
             Refused::TooLarge { size, limit } => Self::TooLarge { size, limit },
         }

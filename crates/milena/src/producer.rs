@@ -95,7 +95,8 @@ impl Producer {
 
     /// Accepts a record now, or hands it back. Never waits.
     ///
-    /// A topic that is not known yet is asked for, so that a later call will do.
+    /// A topic that is not known yet is asked for, and so is one that is not known to have the record's partition, so
+    /// that a later call will do.
     ///
     /// # Errors
     /// The record and the reason: [`SendError::Full`], [`SendError::UnknownYet`], or one that
@@ -240,12 +241,11 @@ impl Producer {
     fn try_append(&self, record: &Record<'_>) -> Result<Delivery, SendError> {
         record.message.check()?;
         let topic = self.shared.accumulator.find_topic(&record.topic);
-        let topic = topic.ok_or_else(|| self.shared.ask_for(&record.topic))?;
+        let topic = topic.ok_or_else(|| self.shared.ask_for(&record.topic, None))?;
         let appended = self
             .shared
             .append(topic, &record.message, Want::Delivery, None);
-        let appended =
-            appended.map_err(|refused| SendError::refused(refused, topic.shared_name()))?;
+        let appended = appended.map_err(|refused| self.shared.refused(refused, topic))?;
         Ok(expect_delivery(appended.delivery))
     }
 

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use milena_accumulator::{
@@ -24,9 +24,19 @@ pub(crate) struct Shared {
     pub(crate) driver: Driver,
     pub(crate) max_block: Duration,
     pub(crate) client_id: String,
-    /// Topics that callers who do not wait asked for.
-    asked: Mutex<Vec<(Arc<str>, WaitTopic)>>,
+    /// What callers who do not wait asked for.
+    asked: Mutex<Vec<Asked>>,
 }
+
+/// A topic, or a partition of it, that is looked up for somebody who will call again.
+struct Asked {
+    topic: Arc<str>,
+    partition: Option<i32>,
+    wait: WaitTopic,
+}
+
+/// So long a topic is looked up for those who do not wait for it, or longer if `max.block.ms` is.
+const LOOK_UP: Duration = Duration::from_secs(60);
 
 impl Drop for Shared {
     fn drop(&mut self) {
@@ -137,7 +147,7 @@ impl Shared {
                 deadline = self.deadline();
             }
             match refused {
-                None => {}
+                None => topic = Some(found),
                 Some(Refused::Full { bytes }) => {
                     room = Some(self.wait_room(bytes, deadline).await?);
                     topic = Some(found);
@@ -161,6 +171,13 @@ impl Shared {
             .accumulator
             .wait_topic(SystemClock.now(), name, partition, deadline)
             .await;
+        if self.max_block.is_zero() && matches!(waited, Err(TopicError::TimedOut { .. })) {
+            // Who may not wait may call again.
+            match self.ask_for(name, partition) {
+                SendError::UnknownYet { .. } => {}
+                error => return Err(error),
+            }
+        }
         waited.map_err(|error| match (error, self.driver.unreachable()) {
             // The topic is not to blame when nobody could be asked.
             (TopicError::TimedOut { .. }, Some(servers)) => error::unreachable(name, servers),
@@ -176,43 +193,60 @@ impl Shared {
         waited.map_err(|error| SendError::room(error, bytes))
     }
 
-    /// Has the topic looked up, for a caller who does not wait for it.
-    pub(crate) fn ask_for(&self, name: &str) -> SendError {
+    /// Has the topic looked up, or its partition, for a caller who does not wait for it.
+    #[cold]
+    pub(crate) fn ask_for(&self, name: &str, partition: Option<i32>) -> SendError {
         if let Some(reason) = self.accumulator.closed() {
             return SendError::Closed(reason);
         }
         let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         let mut answer = None;
-        let mut still_open = |(topic, wait): &mut (Arc<str>, WaitTopic)| {
-            let polled = Pin::new(wait).poll(&mut Context::from_waker(Waker::noop()));
-            match polled {
-                std::task::Poll::Pending => true,
-                std::task::Poll::Ready(Err(error)) if **topic == *name => {
-                    answer = Some(error);
+        asked.retain_mut(|asked| {
+            let context = &mut Context::from_waker(Waker::noop());
+            match Pin::new(&mut asked.wait).poll(context) {
+                Poll::Pending => true,
+                Poll::Ready(result) => {
+                    if *asked.topic == *name && asked.partition == partition {
+                        answer = result.err();
+                    }
                     false
                 }
-                std::task::Poll::Ready(_) => false,
             }
-        };
-        asked.retain_mut(&mut still_open);
+        });
         if let Some(error) = answer {
             return error.into();
         }
-        let name: Arc<str> = name.into();
-        if !asked.iter().any(|(topic, _)| *topic == name) {
+        let is_this = |asked: &Asked| *asked.topic == *name && asked.partition == partition;
+        let topic: Arc<str> = name.into();
+        if !asked.iter().any(is_this) {
+            let now = SystemClock.now();
+            let deadline = now + self.max_block.max(LOOK_UP);
             let wait = self
                 .accumulator
-                .wait_topic(SystemClock.now(), &name, None, self.deadline());
-            asked.push((Arc::clone(&name), wait));
+                .wait_topic(now, &topic, partition, deadline);
+            asked.push(Asked {
+                topic: Arc::clone(&topic),
+                partition,
+                wait,
+            });
         }
-        SendError::UnknownYet { topic: name }
+        SendError::UnknownYet { topic, partition }
+    }
+
+    /// Why a record was refused, for a caller who does not wait. What is missing is looked up.
+    #[cold]
+    pub(crate) fn refused(&self, refused: Refused, topic: &Topic) -> SendError {
+        match refused {
+            Refused::NoSuchPartition { partition, .. } => {
+                self.ask_for(topic.name(), Some(partition))
+            }
+            refused => SendError::refused(refused, topic.shared_name()),
+        }
     }
 
     /// When a call that begins to wait now has to give up.
     pub(crate) fn deadline(&self) -> Instant {
-        let now = SystemClock.now();
-        let century = Duration::from_secs(100 * 365 * 86_400);
-        now + self.max_block.min(century)
+        SystemClock.now() + self.max_block
     }
 }
 

@@ -89,7 +89,7 @@ impl Topic {
         {
             Ok(appended) => Ok(expect_delivery(appended.delivery)),
             Err(refused) => {
-                let reason = SendError::refused(refused, self.topic.shared_name());
+                let reason = self.shared.refused(refused, &self.topic);
                 Err(TrySendError {
                     record: message,
                     reason,

@@ -6,8 +6,8 @@ use std::future::Future;
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
-use milena::{Message, Producer, Record, SendError};
-use milena_broker::{Act, ApiKey, Rule, Server};
+use milena::{Message, Producer, Record, SendError, TopicError};
+use milena_broker::{Act, ApiKey, Change, Rule, Server};
 use support::{cluster, config, log};
 
 /// A producer with room for about eight records of 4 KiB, and a broker that does not take any.
@@ -237,6 +237,56 @@ async fn try_send_asks_for_a_topic_it_does_not_know() {
                 error.into_record()
             }
         };
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    };
+    assert!(refused > 0);
+    assert_eq!(delivery.await.unwrap().offset(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn try_send_asks_for_a_partition_it_does_not_know() {
+    let server = cluster(1).await;
+    server.cluster().create_topic("orders", 1).unwrap();
+    let producer = config(&server).connect().await.unwrap();
+    let topic = producer.topic("orders").await.unwrap();
+    let grown = Change::AddPartitions {
+        topic: "orders".into(),
+        total: 3,
+    };
+    server.apply(grown).unwrap();
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let delivery = loop {
+        assert!(Instant::now() < deadline);
+        match topic.try_send(Message::new().partition(2).value("v")) {
+            Ok(delivery) => break delivery,
+            Err(error) => assert_eq!(
+                error.reason().to_string(),
+                "partition 2 of the topic orders is not known yet: try again in a moment, or use send, which waits"
+            ),
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    };
+    assert_eq!(delivery.await.unwrap().partition(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_time_to_wait_a_topic_is_found_for_a_later_call() {
+    let server = cluster(1).await;
+    server.cluster().create_topic("orders", 1).unwrap();
+    let config = config(&server).max_block(Duration::ZERO);
+    let producer = config.connect().await.unwrap();
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let mut refused = 0;
+    let delivery = loop {
+        assert!(Instant::now() < deadline);
+        match producer.send(Record::to("orders").value("v")).await {
+            Ok(delivery) => break delivery,
+            Err(error) => assert!(
+                matches!(error, SendError::Topic(TopicError::TimedOut { .. })),
+                "{error}"
+            ),
+        }
+        refused += 1;
         tokio::time::sleep(Duration::from_millis(1)).await;
     };
     assert!(refused > 0);
