@@ -5,8 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use milena_record::{
-    BatchHeader, Codec, RecordHead, Sink, encode_record_tail, estimated_batch_size,
-    planned_raw_size,
+    Codec, RecordHead, Sink, encode_record_tail, estimated_batch_size, planned_raw_size,
 };
 
 use crate::batch::{Batch, Rest};
@@ -137,9 +136,12 @@ impl Open {
         self.raw >= self.limit
     }
 
-    /// What `size` bytes of records are expected to take of the batch as it is sent.
-    pub(crate) fn share(&self, size: usize, codec: Codec) -> usize {
-        estimated_batch_size(codec, size, self.ratio) - BatchHeader::LEN
+    /// What the last `size` bytes of records are expected to add to the batch as it is sent.
+    ///
+    /// The difference of two estimates of the whole: so many small shares, each rounded down, would come to nothing.
+    pub(crate) fn share_of_last(&self, size: usize, codec: Codec) -> usize {
+        let estimate = |raw| estimated_batch_size(codec, raw, self.ratio);
+        estimate(self.raw) - estimate(self.raw - size)
     }
 
     /// Bytes that its last chunk still has.

@@ -396,6 +396,35 @@ fn unkeyed_records_avoid_partitions_without_leader_and_long_queues() {
 }
 
 #[test]
+fn records_that_compress_to_less_than_a_byte_still_move_the_sticky_choice_on() {
+    let config = Config {
+        compression: Compression::new(Codec::Lz4).unwrap(),
+        batch_size: 1000,
+        ..Config::default()
+    };
+    let (accumulator, topic) = with_topic(config, 3);
+    for _ in 0..200 {
+        topic.ratios().observe(Codec::Lz4, 1000, 20);
+    }
+    let (mut taken, mut moves, mut last) = (0, 0, None);
+    for _ in 0..200_000 {
+        put(&accumulator, &topic, &value(b"a heartbeat!")).unwrap();
+        for News { slot, what } in news(&accumulator) {
+            if let What::Opened { .. } = what {
+                moves += usize::from(last != Some(slot));
+                last = Some(slot);
+            }
+            while matches!(accumulator.waiting(slot), Rest::Full { .. }) {
+                accumulator.take(slot).unwrap();
+                taken += 1;
+            }
+        }
+    }
+    // A stay is one batch, or two: the choice may fall on the same partition again.
+    assert!(taken > 20 && 3 * moves > taken, "{moves} of {taken}");
+}
+
+#[test]
 fn compressed_batches_are_filled_by_estimate_and_capped() {
     let config = Config {
         compression: Compression::new(Codec::Lz4).unwrap(),

@@ -152,7 +152,7 @@ impl Accumulator {
         if place.is_sticky() {
             *sticky += match self.compressed {
                 false => size as u64,
-                true => open.share(size, self.limits.codec) as u64,
+                true => open.share_of_last(size, self.limits.codec) as u64,
             };
         }
     }
