@@ -44,6 +44,8 @@ struct Waiting {
     /// The usual case, one task that awaits one delivery after the other, allocates nothing.
     first: Option<Waker>,
     more: Vec<Option<Waker>>,
+    /// Seats that were left, but the first.
+    free: Vec<u32>,
     callbacks: Vec<CallbackEntry>,
 }
 
@@ -139,6 +141,7 @@ impl Outcome {
         let Waiting {
             first,
             more,
+            free: _,
             callbacks,
         } = mem::take(&mut *self.lock());
         for waker in first.into_iter().chain(more.into_iter().flatten()) {
@@ -266,7 +269,7 @@ impl Outcome {
         let waker = {
             let mut waiting = self.lock();
             match self.verdict.get() {
-                None => waiting.seat(seat).take(),
+                None => waiting.leave(seat),
                 Some(_) => None,
             }
         };
@@ -283,12 +286,18 @@ impl Waiting {
         if self.first.is_none() {
             return 0;
         }
-        let free = self.more.iter().position(Option::is_none);
-        let at = free.unwrap_or_else(|| {
+        self.free.pop().unwrap_or_else(|| {
             self.more.push(None);
-            self.more.len() - 1
-        });
-        at as u32 + 1
+            self.more.len() as u32
+        })
+    }
+
+    fn leave(&mut self, seat: u32) -> Option<Waker> {
+        let left = self.seat(seat).take();
+        if seat > 0 && left.is_some() {
+            self.free.push(seat);
+        }
+        left
     }
 
     fn seat(&mut self, seat: u32) -> &mut Option<Waker> {
@@ -315,5 +324,24 @@ impl Drop for Outcome {
         if self.verdict.get().is_none() {
             self.flushes.completed(self.epoch, &mut Bin::new());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seats_that_were_left_are_taken_again() {
+        let mut waiting = Waiting::default();
+        let sit = |waiting: &mut Waiting| {
+            let seat = waiting.free_seat();
+            *waiting.seat(seat) = Some(Waker::noop().clone());
+            seat
+        };
+        assert_eq!([(); 4].map(|()| sit(&mut waiting)), [0, 1, 2, 3]);
+        assert!(waiting.leave(2).is_some() && waiting.leave(2).is_none());
+        assert!(waiting.leave(0).is_some());
+        assert_eq!([(); 3].map(|()| sit(&mut waiting)), [0, 2, 4]);
     }
 }
