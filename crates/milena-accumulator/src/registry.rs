@@ -99,7 +99,7 @@ struct Waiting {
     waiters: Numbered<Waiter>,
     answers: Numbered<Result<Arc<Topic>, TopicError>>,
     deadlines: BTreeSet<(Instant, u64)>,
-    /// Topics that are waited for, with how many wait and the last error.
+    /// Topics that are waited for, with who waits and the last error.
     names: BTreeMap<Arc<str>, Named>,
     /// Names that the sender has not heard of yet.
     news: Vec<Arc<str>>,
@@ -108,7 +108,7 @@ struct Waiting {
 
 #[derive(Default)]
 struct Named {
-    waiters: usize,
+    waiters: Numbered<()>,
     cause: Option<BrokerError>,
 }
 
@@ -130,8 +130,8 @@ impl Waiting {
         let waiter = self.waiters.remove(id)?;
         self.deadlines.remove(&(waiter.deadline, id));
         if let Some(named) = self.names.get_mut(&waiter.name) {
-            named.waiters -= 1;
-            if named.waiters == 0 {
+            named.waiters.remove(id);
+            if named.waiters.is_empty() {
                 self.names.remove(&waiter.name);
             }
         }
@@ -139,11 +139,11 @@ impl Waiting {
     }
 
     fn of(&self, name: &str) -> Vec<u64> {
-        if !self.names.contains_key(name) {
-            return Vec::new();
-        }
-        let of = self.waiters.iter().filter(|(_, w)| &*w.name == name);
-        of.map(|(id, _)| id).collect()
+        let named = self.names.get(name).into_iter();
+        named
+            .flat_map(|named| named.waiters.iter())
+            .map(|(id, _)| id)
+            .collect()
     }
 }
 
@@ -295,8 +295,8 @@ impl Registry {
             .first()
             .is_none_or(|(at, _)| deadline < *at);
         let named = waiting.names.entry(Arc::clone(&name)).or_default();
-        named.waiters += 1;
-        let first = named.waiters == 1;
+        let first = named.waiters.is_empty();
+        named.waiters.insert(id, ());
         if first {
             waiting.news.push(Arc::clone(&name));
         }
