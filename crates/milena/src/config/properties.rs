@@ -136,8 +136,9 @@ impl Reader {
         let own = format!("compression.{codec}.level");
         for &(key, level) in &self.levels {
             check_level(key, level)?;
-            let any = key == "compression.level" && has_levels(self.config.compression);
-            if any || key == own {
+            // librdkafka's -1 leaves it to the codec.
+            let any = key == "compression.level" && level != -1;
+            if any && has_levels(self.config.compression) || key == own {
                 self.config.compression_level = Some(level);
             }
         }
@@ -499,9 +500,12 @@ mod tests {
             ("message.timeout.ms", "0"),
             ("request.required.acks", "-1"),
             ("socket.send.buffer.bytes", "0"),
+            ("compression.type", "zstd"),
+            ("compression.level", "-1"),
         ])
         .unwrap();
         assert_eq!(config.bootstrap_servers, ["b:1"]);
+        assert_eq!(config.compression_level, None);
         assert_eq!(config.buffer_memory, 65_536);
         assert_eq!(config.linger, Duration::from_millis(7));
         assert_eq!(
