@@ -1,6 +1,7 @@
 //! Starts the tasks, and is what their owner holds.
 
 use std::fmt;
+use std::panic::catch_unwind;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -45,14 +46,14 @@ impl fmt::Debug for Network {
     }
 }
 
-/// There is no tokio runtime to run on: call from inside one.
+/// There is no tokio runtime to run on, or one without timers: call from inside one that has all drivers enabled.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct NoRuntime;
 
 impl fmt::Display for NoRuntime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(
-            "there is no tokio runtime here: \
+            "there is no tokio runtime here, or one without timers: \
             build the producer inside one, with its time and net drivers enabled",
         )
     }
@@ -110,6 +111,8 @@ impl Driver {
         seed: u64,
     ) -> Result<Self, NoRuntime> {
         let runtime = Handle::try_current().map_err(|_| NoRuntime)?;
+        // A runtime does not say whether it has timers: making one panics if not.
+        catch_unwind(|| drop(tokio::time::sleep(Duration::ZERO))).map_err(|_| NoRuntime)?;
         let now = Instant::now();
         let bells = Arc::new(Bells::new(now));
         accumulator.set_wake(Arc::clone(&bells) as _);
