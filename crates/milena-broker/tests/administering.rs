@@ -331,6 +331,20 @@ fn coordinators_are_found_in_every_version() {
 }
 
 #[test]
+fn a_key_may_have_any_sum() {
+    let mut cluster = cluster(3);
+    // What its first 14 bytes come to wraps to the largest number that there is.
+    let request = FindCoordinatorRequest {
+        key_type: FindCoordinatorRequest::TRANSACTION,
+        coordinator_keys: vec!["09BFEGJ90EL5HMz"],
+        ..FindCoordinatorRequest::default()
+    };
+    let frame = answer(&mut cluster, 1, &request, 6);
+    let response = read::<FindCoordinatorRequest<'_>>(&frame, 6);
+    assert_eq!(response.coordinators[0].error_code, 0);
+}
+
+#[test]
 fn nobody_has_committed_anything() {
     let mut cluster = Cluster::new(ClusterConfig {
         group_coordinators: true,

@@ -46,9 +46,9 @@ impl Cluster {
 
     /// The broker that coordinates this key: always the same while the same brokers run.
     pub(crate) fn coordinator(&self, key: &str) -> Option<&Broker> {
-        let sum = key
-            .bytes()
-            .fold(0usize, |sum, byte| sum.wrapping_mul(31) + usize::from(byte));
+        let sum = key.bytes().fold(0usize, |sum, byte| {
+            sum.wrapping_mul(31).wrapping_add(usize::from(byte))
+        });
         let live = self.shape.live().count();
         self.shape.live().nth(sum.checked_rem(live)?)
     }
