@@ -601,6 +601,44 @@ mod metadata {
     }
 
     #[test]
+    fn a_topic_is_answered_once_however_often_it_is_asked_for() {
+        let mut cluster = cluster(1);
+        cluster.create_topic("u", 1).expect("a topic");
+        let id = cluster.topic("u").expect("just created").id;
+        let named = |name, topic_id| MetadataRequestTopic { name, topic_id };
+        let unknown = Uuid([7; 16]);
+        let mut topics = Vec::new();
+        for n in 0..3 {
+            // What is named is the same topic with any id.
+            topics.push(named(Some("t"), Uuid([n; 16])));
+            topics.push(named(None, id));
+            topics.push(named(Some("new"), Uuid::ZERO));
+            topics.push(named(None, unknown));
+        }
+        let request = MetadataRequest {
+            topics: Some(topics),
+            ..MetadataRequest::default()
+        };
+        let frame = answer(&mut cluster, 1, &request, 12);
+        let response = read::<MetadataRequest<'_>>(&frame, 12);
+        let told: Vec<_> = response
+            .topics
+            .iter()
+            .map(|one| (one.name, ErrorCode(one.error_code), one.partitions.len()))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                (Some("t"), ErrorCode::NONE, 3),
+                (Some("u"), ErrorCode::NONE, 1),
+                (Some("new"), ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, 0),
+                (None, ErrorCode::UNKNOWN_TOPIC_ID, 0),
+            ]
+        );
+        assert!(cluster.topic("new").is_some());
+    }
+
+    #[test]
     fn no_topic_is_created_where_that_is_off() {
         let config = ClusterConfig {
             auto_create: None,

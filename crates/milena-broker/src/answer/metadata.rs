@@ -1,5 +1,7 @@
 //! Metadata: who is there and who leads what.
 
+use std::collections::BTreeSet;
+
 use milena_wire::api::metadata::{
     MetadataRequestTopic, MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
 };
@@ -14,7 +16,10 @@ use crate::topic::is_legal_name;
 
 impl Cluster {
     pub(crate) fn metadata(&mut self, call: &Call<'_>) -> Result<Reply, Hopeless> {
-        let request: MetadataRequest<'_> = call.decode()?;
+        let mut request: MetadataRequest<'_> = call.decode()?;
+        if let Some(topics) = &mut request.topics {
+            keep_distinct(topics);
+        }
         let wanted = request.topics.as_deref().unwrap_or_default();
         // Version 0 had no null and said «all» with an empty list.
         let all = request.topics.is_none() || (call.version.number == 0 && wanted.is_empty());
@@ -35,7 +40,7 @@ impl Cluster {
         let created = if create {
             self.create_missing(call.now, wanted)
         } else {
-            Vec::new()
+            BTreeSet::new()
         };
         let shape = self.frozen.get(&call.broker).unwrap_or(&self.shape);
         let view = View {
@@ -69,11 +74,11 @@ impl Cluster {
         &mut self,
         now: i64,
         wanted: &[MetadataRequestTopic<'a>],
-    ) -> Vec<&'a str> {
+    ) -> BTreeSet<&'a str> {
+        let mut created = BTreeSet::new();
         let Some(partitions) = self.config.auto_create else {
-            return Vec::new();
+            return created;
         };
-        let mut created = Vec::new();
         for name in wanted.iter().filter_map(|topic| topic.name) {
             let hidden =
                 self.shape.topics.contains_key(name) && self.shape.known(now, name).is_none();
@@ -82,7 +87,7 @@ impl Cluster {
                     .create(name, partitions, self.config.topic.clone())
                     .is_ok()
             {
-                created.push(name);
+                created.insert(name);
             }
         }
         created
@@ -94,7 +99,7 @@ struct View<'a> {
     shape: &'a Shape,
     now: i64,
     effects: &'a Effects,
-    created: Vec<&'a str>,
+    created: BTreeSet<&'a str>,
 }
 
 impl<'a> View<'a> {
@@ -115,7 +120,7 @@ impl<'a> View<'a> {
             };
         };
         match self.shape.known(self.now, name) {
-            Some(topic) if !self.created.contains(&name) => self.topic(name, topic),
+            Some(topic) if !self.created.contains(name) => self.topic(name, topic),
             _ if is_legal_name(name) => self.refused(name, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
             _ => self.refused(name, ErrorCode::INVALID_TOPIC_EXCEPTION),
         }
@@ -166,6 +171,17 @@ impl<'a> View<'a> {
             offline_replicas: offline.copied().collect(),
         }
     }
+}
+
+/// Leaves each topic once, however often it is asked for, as Kafka does: to ask takes a few bytes, and the answer grows
+/// with the topic's partitions.
+fn keep_distinct(topics: &mut Vec<MetadataRequestTopic<'_>>) {
+    let mut seen = BTreeSet::new();
+    topics.retain(|topic| {
+        // An id counts only where there is no name.
+        let id = topic.name.is_none().then_some(topic.topic_id);
+        seen.insert((topic.name, id))
+    });
 }
 
 fn broker(broker: &Broker) -> MetadataResponseBroker<'_> {
