@@ -11,7 +11,8 @@ use crate::rng::Rng;
 pub enum Act {
     /// Answer this error; the request, or the part of it that is meant, is not carried out.
     Error(ErrorCode),
-    /// Carry it out, then answer this error.
+    /// Carry it out, then answer this error. This is for requests that can change something: Produce, InitProducerId,
+    /// CreateTopics, DeleteTopics, CreatePartitions, and Metadata, which may create topics. To others it does nothing.
     ErrorAfter(ErrorCode),
     /// Answer `INVALID_RECORD` with these records to blame, by index in the batch (Produce 8 on, KIP-467).
     RecordErrors(Vec<(i32, Option<String>)>),
@@ -75,8 +76,8 @@ pub struct RuleId(pub(crate) u64);
 ///     .act(Act::Delay(50));
 /// ```
 ///
-/// All rules that meet a request do what they say. Of several errors for one partition the first counts, and so it is
-/// with several cuts; delays add up.
+/// All rules that meet a request do what they say. Of several errors for one partition the first counts that such a
+/// request can have, and of several cuts the first; delays add up.
 #[derive(Clone, Debug)]
 pub struct Rule {
     api: Option<ApiKey>,
@@ -218,6 +219,30 @@ struct PartAct {
     act: Act,
 }
 
+/// An error that is answered, and what becomes of the request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// It is not carried out.
+    Instead(ErrorCode),
+    /// It is carried out before.
+    After(ErrorCode),
+}
+
+impl Told {
+    pub(crate) fn code(self) -> ErrorCode {
+        let (Self::Instead(code) | Self::After(code)) = self;
+        code
+    }
+}
+
+/// The error that is answered instead of carrying something out, if this is one.
+fn instead(act: &Act) -> Option<ErrorCode> {
+    match act {
+        Act::Error(code) => Some(*code),
+        _ => None,
+    }
+}
+
 /// What all rules together do to one request.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Effects {
@@ -236,17 +261,18 @@ pub(crate) struct Effects {
 }
 
 impl Effects {
-    fn parts_of(&self, topic: &str, partition: Option<i32>) -> impl Iterator<Item = &Act> {
+    /// What happens to this topic or partition, or, without a topic, to a request that names none.
+    fn parts_of(&self, topic: Option<&str>, partition: Option<i32>) -> impl Iterator<Item = &Act> {
         let meant = move |part: &&PartAct| {
-            part.topic.as_deref().is_none_or(|wanted| wanted == topic)
+            (part.topic.is_none() || part.topic.as_deref() == topic)
                 && (part.partition.is_none() || part.partition == partition)
         };
         self.parts.iter().filter(meant).map(|part| &part.act)
     }
 
-    /// The first error, or errors of records, for this topic or partition.
-    pub(crate) fn error_for(&self, topic: &str, partition: Option<i32>) -> Option<&Act> {
-        self.parts_of(topic, partition).find(|act| {
+    /// The first error, or errors of records, for this partition of a Produce request.
+    pub(crate) fn error_for(&self, topic: &str, partition: i32) -> Option<&Act> {
+        self.parts_of(Some(topic), Some(partition)).find(|act| {
             matches!(
                 act,
                 Act::Error(_) | Act::ErrorAfter(_) | Act::RecordErrors(_)
@@ -254,29 +280,48 @@ impl Effects {
         })
     }
 
-    /// The code to answer for this topic or partition instead of carrying out what it asks.
+    /// The code to answer for this topic or partition of a request that changes nothing.
     pub(crate) fn code_for(&self, topic: &str, partition: Option<i32>) -> Option<ErrorCode> {
-        match self.error_for(topic, partition)? {
-            Act::Error(code) => Some(*code),
-            _ => None,
-        }
+        self.parts_of(Some(topic), partition).find_map(instead)
     }
 
-    /// The error of a request that names no topics.
+    /// The error of a request that names no topics and changes nothing.
     pub(crate) fn code(&self) -> Option<ErrorCode> {
-        self.parts.iter().find_map(|part| match part.act {
-            Act::Error(code) | Act::ErrorAfter(code) if part.topic.is_none() => Some(code),
+        self.parts_of(None, None).find_map(instead)
+    }
+
+    /// What to answer for this topic, or to a request that names none, where something may be changed.
+    pub(crate) fn told(&self, topic: Option<&str>) -> Option<Told> {
+        self.parts_of(topic, None).find_map(|act| match act {
+            Act::Error(code) => Some(Told::Instead(*code)),
+            Act::ErrorAfter(code) => Some(Told::After(*code)),
             _ => None,
         })
     }
 
+    /// Carries out what is asked, unless an error is answered instead. One that is answered after it hides the result.
+    pub(crate) fn carry_out<T>(
+        &self,
+        topic: Option<&str>,
+        change: impl FnOnce() -> Result<T, ErrorCode>,
+    ) -> Result<T, ErrorCode> {
+        match self.told(topic) {
+            None => change(),
+            Some(Told::Instead(code)) => Err(code),
+            Some(Told::After(code)) => {
+                let _ = change();
+                Err(code)
+            }
+        }
+    }
+
     pub(crate) fn omits(&self, topic: &str, partition: i32) -> bool {
-        self.parts_of(topic, Some(partition))
+        self.parts_of(Some(topic), Some(partition))
             .any(|act| *act == Act::OmitPartition)
     }
 
     pub(crate) fn repeats(&self, topic: &str, partition: i32) -> bool {
-        self.parts_of(topic, Some(partition))
+        self.parts_of(Some(topic), Some(partition))
             .any(|act| *act == Act::RepeatPartition)
     }
 
@@ -466,6 +511,23 @@ mod tests {
         assert_eq!(effects.code_for("t", Some(1)), Some(CODE));
         assert_eq!(effects.code_for("t", Some(0)), None);
         assert_eq!(effects.code(), None);
+    }
+
+    #[test]
+    fn an_error_that_a_request_cannot_have_hides_no_other() {
+        let mut rules = Rules::default();
+        let after = ErrorCode::REQUEST_TIMED_OUT;
+        rules.add(Rule::always().act(Act::RecordErrors(Vec::new())));
+        rules.add(Rule::always().act(Act::ErrorAfter(after)));
+        rules.add(Rule::always().error(CODE));
+        let effects = meet(&mut rules, 1, &[("t", 0)]);
+        assert_eq!(effects.code(), Some(CODE));
+        assert_eq!(effects.code_for("t", Some(0)), Some(CODE));
+        assert_eq!(effects.told(Some("t")), Some(Told::After(after)));
+        assert_eq!(
+            effects.error_for("t", 0),
+            Some(&Act::RecordErrors(Vec::new()))
+        );
     }
 
     #[test]

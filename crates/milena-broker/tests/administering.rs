@@ -3,7 +3,7 @@
 mod common;
 
 use common::{answer, batch, frame, produce, read};
-use milena_broker::{ApiKey, Cluster, ClusterConfig, ErrorCode, Reply, Rule, Uuid};
+use milena_broker::{Act, ApiKey, Cluster, ClusterConfig, ErrorCode, Reply, Rule, Uuid};
 use milena_wire::api::create_partitions::{CreatePartitionsAssignment, CreatePartitionsTopic};
 use milena_wire::api::create_topics::{
     CreatableReplicaAssignment, CreatableTopic, CreatableTopicConfig,
@@ -446,6 +446,50 @@ fn rules_meet_topics() {
     assert_eq!(create(&mut cluster, topic("u", 1, 1)), ErrorCode::NONE);
     assert_eq!(create(&mut cluster, topic("t", 1, 1)), code);
     assert_eq!(create(&mut cluster, topic("t", 1, 1)), ErrorCode::NONE);
+}
+
+#[test]
+fn what_is_carried_out_can_be_answered_with_an_error() {
+    let mut cluster = cluster(1);
+    let code = ErrorCode::REQUEST_TIMED_OUT;
+    let rule = cluster.add_rule(Rule::always().act(Act::ErrorAfter(code)));
+    assert_eq!(create(&mut cluster, topic("t", 1, 1)), code);
+    assert!(cluster.topic("t").is_some());
+
+    let request = CreatePartitionsRequest {
+        topics: vec![CreatePartitionsTopic {
+            name: "t",
+            count: 3,
+            assignments: None,
+        }],
+        ..CreatePartitionsRequest::default()
+    };
+    let frame = answer(&mut cluster, 1, &request, 3);
+    let extended = read::<CreatePartitionsRequest<'_>>(&frame, 3);
+    assert_eq!(ErrorCode(extended.results[0].error_code), code);
+    assert_eq!(cluster.logs("t").count(), 3);
+
+    let request = DeleteTopicsRequest {
+        topic_names: vec!["t"],
+        ..DeleteTopicsRequest::default()
+    };
+    let frame = answer(&mut cluster, 1, &request, 5);
+    let deleted = read::<DeleteTopicsRequest<'_>>(&frame, 5);
+    assert_eq!(ErrorCode(deleted.responses[0].error_code), code);
+    assert!(cluster.topic("t").is_none());
+
+    let request = InitProducerIdRequest {
+        transactional_id: None,
+        ..InitProducerIdRequest::default()
+    };
+    let given = |cluster: &mut Cluster| {
+        let frame = answer(cluster, 1, &request, 4);
+        let given = read::<InitProducerIdRequest<'_>>(&frame, 4);
+        (ErrorCode(given.error_code), given.producer_id)
+    };
+    assert_eq!(given(&mut cluster), (code, -1));
+    cluster.remove_rule(rule);
+    assert_eq!(given(&mut cluster), (ErrorCode::NONE, 1001));
 }
 
 #[test]

@@ -639,6 +639,20 @@ mod metadata {
     }
 
     #[test]
+    fn an_error_is_answered_instead_of_creating_a_topic_or_after_it() {
+        let code = ErrorCode::UNKNOWN_SERVER_ERROR;
+        for (act, created) in [(Act::Error(code), false), (Act::ErrorAfter(code), true)] {
+            let mut cluster = cluster(1);
+            cluster.add_rule(Rule::on(ApiKey::METADATA).topic("new").act(act));
+            let request = wanted(Some("new"), Uuid::ZERO);
+            for _ in 0..2 {
+                assert_eq!(topic(&mut cluster, &request), (code, 0));
+                assert_eq!(cluster.topic("new").is_some(), created);
+            }
+        }
+    }
+
+    #[test]
     fn no_topic_is_created_where_that_is_off() {
         let config = ClusterConfig {
             auto_create: None,

@@ -13,10 +13,7 @@ impl Cluster {
         if let Some(reply) = effects.before(call.now) {
             return Ok(reply);
         }
-        let given = match effects.code() {
-            Some(code) => Err(code),
-            None => self.give_producer_id(&request),
-        };
+        let given = effects.carry_out(None, || self.give_producer_id(&request));
         let (producer_id, producer_epoch, code) = match given {
             Ok((id, epoch)) => (id, epoch, ErrorCode::NONE),
             Err(code) => (-1, -1, code),

@@ -10,7 +10,7 @@ use milena_wire::{ErrorCode, MetadataRequest, MetadataResponse};
 use crate::answer::{Call, Hopeless};
 use crate::cluster::Cluster;
 use crate::reply::Reply;
-use crate::rule::{Effects, Target};
+use crate::rule::{Effects, Target, Told};
 use crate::shape::{Broker, Partition, Shape, Topic};
 use crate::topic::is_legal_name;
 
@@ -38,7 +38,7 @@ impl Cluster {
         }
         let create = request.allow_auto_topic_creation && !self.frozen.contains_key(&call.broker);
         let created = if create {
-            self.create_missing(call.now, wanted)
+            self.create_missing(call.now, wanted, &effects)
         } else {
             BTreeSet::new()
         };
@@ -54,7 +54,8 @@ impl Cluster {
             false => wanted.iter().map(|topic| view.find(topic)).collect(),
         };
         let rebootstrap = effects
-            .code()
+            .told(None)
+            .map(Told::code)
             .filter(|code| *code == ErrorCode::REBOOTSTRAP_REQUIRED);
         let response = MetadataResponse {
             throttle_time_ms: effects.throttle_ms,
@@ -74,6 +75,7 @@ impl Cluster {
         &mut self,
         now: i64,
         wanted: &[MetadataRequestTopic<'a>],
+        effects: &Effects,
     ) -> BTreeSet<&'a str> {
         let mut created = BTreeSet::new();
         let Some(partitions) = self.config.auto_create else {
@@ -82,11 +84,8 @@ impl Cluster {
         for name in wanted.iter().filter_map(|topic| topic.name) {
             let hidden =
                 self.shape.topics.contains_key(name) && self.shape.known(now, name).is_none();
-            if !hidden
-                && self
-                    .create(name, partitions, self.config.topic.clone())
-                    .is_ok()
-            {
+            let create = || self.create(name, partitions, self.config.topic.clone());
+            if !hidden && effects.carry_out(Some(name), create).is_ok() {
                 created.insert(name);
             }
         }
@@ -127,7 +126,8 @@ impl<'a> View<'a> {
     }
 
     fn refused(&self, name: &'a str, code: ErrorCode) -> MetadataResponseTopic<'a> {
-        let code = self.effects.code_for(name, None).unwrap_or(code);
+        let told = self.effects.told(Some(name));
+        let code = told.map_or(code, Told::code);
         MetadataResponseTopic {
             error_code: code.0,
             name: Some(name),
@@ -136,8 +136,8 @@ impl<'a> View<'a> {
     }
 
     fn topic(&self, name: &'a str, topic: &Topic) -> MetadataResponseTopic<'a> {
-        if let Some(code) = self.effects.code_for(name, None) {
-            return self.refused(name, code);
+        if let Some(told) = self.effects.told(Some(name)) {
+            return self.refused(name, told.code());
         }
         let partitions = topic.partitions.iter().enumerate();
         MetadataResponseTopic {

@@ -142,7 +142,7 @@ impl<'a> Leader<'a> {
             let partition = topic.partitions.get(usize::try_from(index).ok()?)?;
             Some((topic, partition))
         });
-        let result = match self.effects.error_for(name, Some(index)) {
+        let result = match self.effects.error_for(name, index) {
             Some(Act::Error(code)) => Err(Refusal::new(*code)),
             Some(Act::RecordErrors(records)) => Err(Refusal {
                 records: records

@@ -62,11 +62,10 @@ impl Cluster {
         let mut created = Vec::new();
         for topic in &request.topics {
             let once = times.get(topic.name) == Some(&1);
-            created.push(match effects.code_for(topic.name, None) {
-                Some(code) => Err(code),
-                None if !once => Err(ErrorCode::INVALID_REQUEST),
-                None => self.create_one(topic, request.validate_only),
-            });
+            created.push(effects.carry_out(Some(topic.name), || match once {
+                true => self.create_one(topic, request.validate_only),
+                false => Err(ErrorCode::INVALID_REQUEST),
+            }));
         }
         let results = request.topics.iter().zip(&created);
         let response = CreateTopicsResponse {
@@ -232,11 +231,7 @@ impl Cluster {
                 code: ErrorCode::UNKNOWN_TOPIC_ID,
             };
         };
-        let deleted = match effects.code_for(&name, None) {
-            Some(code) => Err(code),
-            None => self.delete(&name),
-        };
-        match deleted {
+        match effects.carry_out(Some(&name), || self.delete(&name)) {
             Ok(topic) => Deleted {
                 name: Some(name),
                 id: topic.id,
@@ -261,10 +256,9 @@ impl Cluster {
         }
         let mut results = Vec::new();
         for topic in &request.topics {
-            let done = match effects.code_for(topic.name, None) {
-                Some(code) => Err(code),
-                None => self.extend_one(topic, request.validate_only),
-            };
+            let done = effects.carry_out(Some(topic.name), || {
+                self.extend_one(topic, request.validate_only)
+            });
             results.push(CreatePartitionsTopicResult {
                 name: topic.name,
                 error_code: done.err().unwrap_or(ErrorCode::NONE).0,
