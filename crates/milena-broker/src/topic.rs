@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::num::NonZeroUsize;
 
 /// How a topic treats what is produced to it.
 ///
@@ -19,6 +20,9 @@ pub struct TopicConfig {
     pub replication_factor: usize,
     /// Whether a record needs a key (`cleanup.policy=compact`). Nothing is compacted. Off by default.
     pub compact: bool,
+    /// Whether a compacted topic loses old records too (`cleanup.policy=compact,delete`). Nothing is deleted. Off by
+    /// default.
+    pub delete_too: bool,
     /// How far in the future a record's timestamp may be, in milliseconds (`message.timestamp.after.max.ms`).
     ///
     /// Without limit by default; Kafka's default is an hour, which a test under virtual time could not keep.
@@ -40,6 +44,7 @@ impl Default for TopicConfig {
             min_insync_replicas: 1,
             replication_factor: 3,
             compact: false,
+            delete_too: false,
             timestamp_after_max_ms: i64::MAX,
             timestamp_before_max_ms: i64::MAX,
             discard: false,
@@ -52,15 +57,26 @@ impl Default for TopicConfig {
 #[derive(Clone, Copy)]
 enum Kind {
     Number,
+    /// From 0 to 1.
+    Ratio,
     Switch,
+    /// Of compression.
+    Codec,
     Text,
 }
 
 impl Kind {
     fn accepts(self, value: &str) -> bool {
         match self {
-            Self::Number => value.parse::<f64>().is_ok(),
+            Self::Number => value.parse::<i64>().is_ok(),
+            Self::Ratio => value
+                .parse::<f64>()
+                .is_ok_and(|ratio| (0.0..=1.0).contains(&ratio)),
             Self::Switch => matches!(value, "true" | "false"),
+            Self::Codec => matches!(
+                value,
+                "uncompressed" | "zstd" | "lz4" | "snappy" | "gzip" | "producer"
+            ),
             Self::Text => true,
         }
     }
@@ -70,7 +86,7 @@ impl Kind {
 const OTHERS: &[(&str, Kind)] = &[
     ("compression.gzip.level", Kind::Number),
     ("compression.lz4.level", Kind::Number),
-    ("compression.type", Kind::Text),
+    ("compression.type", Kind::Codec),
     ("compression.zstd.level", Kind::Number),
     ("delete.retention.ms", Kind::Number),
     ("file.delete.delay.ms", Kind::Number),
@@ -82,7 +98,7 @@ const OTHERS: &[(&str, Kind)] = &[
     ("local.retention.bytes", Kind::Number),
     ("local.retention.ms", Kind::Number),
     ("max.compaction.lag.ms", Kind::Number),
-    ("min.cleanable.dirty.ratio", Kind::Number),
+    ("min.cleanable.dirty.ratio", Kind::Ratio),
     ("min.compaction.lag.ms", Kind::Number),
     ("preallocate", Kind::Switch),
     ("remote.log.copy.disable", Kind::Switch),
@@ -138,15 +154,18 @@ impl TopicConfig {
             }
             "max.message.bytes" => self.max_message_bytes = value.parse().map_err(|_| invalid())?,
             "min.insync.replicas" => {
-                self.min_insync_replicas = value.parse().map_err(|_| invalid())?;
+                let least = value.parse::<NonZeroUsize>().map_err(|_| invalid())?;
+                self.min_insync_replicas = least.get();
             }
-            "cleanup.policy" => self.compact = value.split(',').any(|policy| policy == "compact"),
+            "cleanup.policy" => {
+                (self.compact, self.delete_too) = cleanup(value).ok_or_else(invalid)?;
+            }
             "message.timestamp.after.max.ms" => {
-                self.timestamp_after_max_ms = value.parse().map_err(|_| invalid())?;
+                self.timestamp_after_max_ms = milliseconds(value).ok_or_else(invalid)?;
             }
             "milena.discard" => self.discard = value.parse().map_err(|_| invalid())?,
             "message.timestamp.before.max.ms" => {
-                self.timestamp_before_max_ms = value.parse().map_err(|_| invalid())?;
+                self.timestamp_before_max_ms = milliseconds(value).ok_or_else(invalid)?;
             }
             _ => {
                 let known = OTHERS.iter().find(|(other, _)| *other == name);
@@ -162,7 +181,11 @@ impl TopicConfig {
     /// All properties by their names in Kafka, and whether each differs from the default.
     pub fn properties(&self) -> Vec<(String, String, bool)> {
         let default = Self::default();
-        let cleanup = if self.compact { "compact" } else { "delete" };
+        let cleanup = match (self.compact, self.delete_too) {
+            (false, _) => "delete",
+            (true, false) => "compact",
+            (true, true) => "compact,delete",
+        };
         let stamp = if self.log_append_time {
             "LogAppendTime"
         } else {
@@ -205,6 +228,24 @@ impl TopicConfig {
     }
 }
 
+/// Whether a topic is compacted, and whether it loses old records then too; `None` for what is no policy.
+fn cleanup(value: &str) -> Option<(bool, bool)> {
+    let (mut compact, mut delete) = (false, false);
+    for policy in value.split(',') {
+        match policy.trim() {
+            "compact" => compact = true,
+            "delete" => delete = true,
+            _ => return None,
+        }
+    }
+    Some((compact, compact && delete))
+}
+
+/// A limit for the distance of a timestamp.
+fn milliseconds(value: &str) -> Option<i64> {
+    value.parse().ok().filter(|ms| *ms >= 0)
+}
+
 /// Whether Kafka accepts this name for a topic: 1 to 249 letters, digits, dots, dashes and underscores.
 pub(crate) fn is_legal_name(name: &str) -> bool {
     let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
@@ -240,6 +281,50 @@ mod tests {
         assert!(config.set("max.message.bytes", "lots").is_err());
         assert!(config.set("retention.ms", "soon").is_err());
         assert!(config.set("no.such.thing", "1").is_err());
+    }
+
+    #[test]
+    fn policies_are_a_list() {
+        for (value, shown) in [
+            ("delete", "delete"),
+            ("compact", "compact"),
+            ("delete, compact", "compact,delete"),
+            (" compact ,delete", "compact,delete"),
+        ] {
+            let mut config = TopicConfig::default();
+            config.set("cleanup.policy", value).expect(value);
+            let changed = shown != "delete";
+            assert_eq!(config.compact, changed, "{value}");
+            let property = ("cleanup.policy".into(), shown.into(), changed);
+            assert!(config.properties().contains(&property), "{value}");
+        }
+        let mut config = TopicConfig::default();
+        for bad in ["", " ", "bogus", "compact,bogus", "compact,", "Compact"] {
+            assert!(config.set("cleanup.policy", bad).is_err(), "{bad:?}");
+        }
+        assert_eq!(config, TopicConfig::default());
+    }
+
+    #[test]
+    fn values_are_checked_as_kafka_does() {
+        let mut config = TopicConfig::default();
+        for (name, good, bad) in [
+            ("retention.ms", "-1", &["NaN", "1.5", "inf", ""][..]),
+            ("segment.bytes", "1048576", &["1e6"]),
+            ("min.cleanable.dirty.ratio", "0.5", &["NaN", "1.5", "-1"]),
+            ("min.insync.replicas", "1", &["0", "-1"]),
+            ("message.timestamp.after.max.ms", "0", &["-1"]),
+            ("message.timestamp.before.max.ms", "0", &["-1"]),
+            ("compression.type", "uncompressed", &["none", "bogus", ""]),
+            ("compression.type", "producer", &["Producer"]),
+        ] {
+            config.set(name, good).expect(name);
+            for value in bad {
+                assert!(config.set(name, value).is_err(), "{name}={value}");
+            }
+            let kept = config.properties();
+            assert!(kept.iter().any(|one| one.0 == name && one.1 == good));
+        }
     }
 
     #[test]
