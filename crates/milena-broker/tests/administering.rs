@@ -188,7 +188,7 @@ fn topics_are_deleted_by_name_and_by_id() {
 #[test]
 fn partitions_are_added() {
     let mut cluster = cluster(3);
-    cluster.create_topic("t", 2).expect("a topic");
+    assert_eq!(create(&mut cluster, topic("t", 2, 1)), ErrorCode::NONE);
     let mut add = |name, count, ids: Option<&[i32]>, version| {
         let assignments = ids.map(|ids| {
             ids.iter()
@@ -230,6 +230,61 @@ fn partitions_are_added() {
         (cluster.leader("t", 6), cluster.leader("t", 7)),
         (Some(1), Some(3))
     );
+}
+
+#[test]
+fn replicas_are_as_many_everywhere_and_on_different_brokers() {
+    let mut cluster = cluster(3);
+    assert_eq!(create(&mut cluster, topic("t", 1, 2)), ErrorCode::NONE);
+    let good = [vec![3, 1], vec![2, 3]];
+    let bad = [
+        [vec![3, 3], vec![1, 2]],
+        [vec![3, 1], vec![2, 2]],
+        [vec![3, 1], vec![2]],
+        [vec![3, 1], vec![1, 2, 3]],
+        [vec![1], vec![1, 2]],
+        [vec![], vec![]],
+    ];
+    let refused = ErrorCode::INVALID_REPLICA_ASSIGNMENT;
+    // As many everywhere, but not as many as the topic has.
+    let fewer = [vec![3], vec![2]];
+    for (ids, new, more) in bad
+        .into_iter()
+        .map(|ids| (ids, refused, refused))
+        .chain([(fewer, ErrorCode::NONE, refused)])
+        .chain([(good, ErrorCode::NONE, ErrorCode::NONE)])
+    {
+        let mut wanted = topic("u", -1, -1);
+        wanted.assignments = (0..)
+            .zip(&ids)
+            .map(|(partition_index, ids)| CreatableReplicaAssignment {
+                partition_index,
+                broker_ids: ids.clone(),
+            })
+            .collect();
+        let request = CreateTopicsRequest {
+            topics: vec![wanted],
+            validate_only: true,
+            ..CreateTopicsRequest::default()
+        };
+        let frame = answer(&mut cluster, 1, &request, 7);
+        let created = read::<CreateTopicsRequest<'_>>(&frame, 7).topics[0].error_code;
+        assert_eq!(ErrorCode(created), new, "{ids:?}");
+        let assignments = ids.iter().map(|ids| CreatePartitionsAssignment {
+            broker_ids: ids.clone(),
+        });
+        let request = CreatePartitionsRequest {
+            topics: vec![CreatePartitionsTopic {
+                name: "t",
+                count: 3,
+                assignments: Some(assignments.collect()),
+            }],
+            ..CreatePartitionsRequest::default()
+        };
+        let frame = answer(&mut cluster, 1, &request, 3);
+        let added = read::<CreatePartitionsRequest<'_>>(&frame, 3).results[0].error_code;
+        assert_eq!(ErrorCode(added), more, "{ids:?}");
+    }
 }
 
 #[test]

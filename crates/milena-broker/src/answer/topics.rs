@@ -1,6 +1,6 @@
 //! CreateTopics, DeleteTopics and CreatePartitions: any broker carries them out, as in Kafka since KRaft.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use milena_wire::api::create_partitions::{CreatePartitionsTopic, CreatePartitionsTopicResult};
 use milena_wire::api::create_topics::{
@@ -156,19 +156,22 @@ impl Cluster {
             .zip(0..)
             .all(|(one, index)| one.partition_index == index);
         let wanted: Vec<&[i32]> = by_index.iter().map(|one| &one.broker_ids[..]).collect();
-        if dense && self.can_place(&wanted) {
+        let factor = wanted.first().map_or(0, |first| first.len());
+        if dense && self.can_place(&wanted, factor) {
             Ok(wanted)
         } else {
             Err(ErrorCode::INVALID_REPLICA_ASSIGNMENT)
         }
     }
 
-    fn can_place(&self, wanted: &[&[i32]]) -> bool {
+    /// Whether every partition can have its replicas there: so many, on brokers that exist, each on another one.
+    fn can_place(&self, wanted: &[&[i32]], factor: usize) -> bool {
         wanted.iter().all(|replicas| {
             let known = replicas
                 .iter()
                 .all(|id| self.shape.brokers.contains_key(id));
-            known && !replicas.is_empty() && replicas.len() <= self.shape.brokers.len()
+            let distinct: BTreeSet<&i32> = replicas.iter().collect();
+            known && !replicas.is_empty() && replicas.len() == factor && distinct.len() == factor
         })
     }
 
@@ -278,13 +281,9 @@ impl Cluster {
         check: bool,
     ) -> Result<(), ErrorCode> {
         let unknown = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
-        let before = self
-            .shape
-            .topics
-            .get(topic.name)
-            .ok_or(unknown)?
-            .partitions
-            .len();
+        let there = &self.shape.topics.get(topic.name).ok_or(unknown)?.partitions;
+        let before = there.len();
+        let factor = there.first().map_or(0, |first| first.replicas.len());
         let total = usize::try_from(topic.count).unwrap_or(0);
         if !(before + 1..=MAX_PARTITIONS).contains(&total) {
             return Err(ErrorCode::INVALID_PARTITIONS);
@@ -292,7 +291,7 @@ impl Cluster {
         let assignments = topic.assignments.as_deref().unwrap_or_default();
         let wanted: Vec<&[i32]> = assignments.iter().map(|one| &one.broker_ids[..]).collect();
         let fits = topic.assignments.is_none() || wanted.len() == total - before;
-        if !fits || !self.can_place(&wanted) {
+        if !fits || !self.can_place(&wanted, factor) {
             return Err(ErrorCode::INVALID_REPLICA_ASSIGNMENT);
         }
         if !check {
