@@ -155,7 +155,7 @@ fn topics_are_deleted_by_name_and_by_id() {
     for version in DeleteTopicsRequest::VERSIONS {
         let id = cluster.create_topic("t", 1).expect("a topic");
         let by_name = DeleteTopicState {
-            name: Some("t"),
+            name: Some("u"),
             topic_id: Uuid::ZERO,
         };
         let by_id = DeleteTopicState {
@@ -183,6 +183,59 @@ fn topics_are_deleted_by_name_and_by_id() {
         assert_eq!(response.responses[0].name, Some("t"));
         assert!(cluster.topic("t").is_none());
     }
+}
+
+#[test]
+fn what_is_named_twice_is_left_alone() {
+    let mut cluster = cluster(1);
+    let refused = ErrorCode::INVALID_REQUEST;
+    let id = cluster.create_topic("t", 1).expect("a topic");
+    cluster.create_topic("u", 1).expect("a topic");
+
+    let more = |name, count| CreatePartitionsTopic {
+        name,
+        count,
+        assignments: None,
+    };
+    let request = CreatePartitionsRequest {
+        topics: vec![more("t", 2), more("u", 2), more("t", 3)],
+        ..CreatePartitionsRequest::default()
+    };
+    let frame = answer(&mut cluster, 1, &request, 3);
+    let response = read::<CreatePartitionsRequest<'_>>(&frame, 3);
+    let codes = response.results.iter().map(|one| ErrorCode(one.error_code));
+    assert!(codes.eq([refused, ErrorCode::NONE, refused]));
+    assert_eq!(
+        (cluster.logs("t").count(), cluster.logs("u").count()),
+        (1, 2)
+    );
+
+    let state = |name, topic_id| DeleteTopicState { name, topic_id };
+    let unknown = state(None, Uuid([7; 16]));
+    for (topics, wanted) in [
+        (vec![state(Some("t"), Uuid::ZERO); 2], [refused; 2]),
+        (vec![state(None, id); 2], [refused; 2]),
+        (
+            vec![state(None, id), state(Some("t"), Uuid::ZERO)],
+            [refused; 2],
+        ),
+        (vec![unknown.clone(); 2], [refused; 2]),
+        (
+            vec![state(None, id), unknown],
+            [ErrorCode::NONE, ErrorCode::UNKNOWN_TOPIC_ID],
+        ),
+    ] {
+        assert!(cluster.topic("t").is_some());
+        let request = DeleteTopicsRequest {
+            topics,
+            ..DeleteTopicsRequest::default()
+        };
+        let frame = answer(&mut cluster, 1, &request, 6);
+        let response = read::<DeleteTopicsRequest<'_>>(&frame, 6);
+        let codes = response.responses.iter();
+        assert!(codes.map(|one| ErrorCode(one.error_code)).eq(wanted));
+    }
+    assert!(cluster.topic("t").is_none());
 }
 
 #[test]

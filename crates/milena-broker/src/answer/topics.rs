@@ -1,6 +1,6 @@
 //! CreateTopics, DeleteTopics and CreatePartitions: any broker carries them out, as in Kafka since KRaft.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use milena_wire::api::create_partitions::{CreatePartitionsTopic, CreatePartitionsTopicResult};
 use milena_wire::api::create_topics::{
@@ -26,24 +26,6 @@ struct Created {
     properties: Vec<(String, String, bool)>,
 }
 
-/// What became of a topic that was to be deleted.
-struct Deleted {
-    name: Option<String>,
-    id: Uuid,
-    code: ErrorCode,
-}
-
-impl Deleted {
-    fn result(&self) -> DeletableTopicResult<'_> {
-        DeletableTopicResult {
-            name: self.name.as_deref(),
-            topic_id: self.id,
-            error_code: self.code.0,
-            error_message: None,
-        }
-    }
-}
-
 /// Where replicas are wanted, by partition.
 type Wanted<'a> = Vec<&'a [i32]>;
 
@@ -57,11 +39,10 @@ impl Cluster {
         if let Some(reply) = effects.before(call.now) {
             return Ok(reply);
         }
-        let mut times = BTreeMap::<_, usize>::new();
-        names().for_each(|name| *times.entry(name).or_default() += 1);
+        let twice = repeated(names());
         let mut created = Vec::new();
         for topic in &request.topics {
-            let once = times.get(topic.name) == Some(&1);
+            let once = !twice.contains(topic.name);
             created.push(effects.carry_out(Some(topic.name), || match once {
                 true => self.create_one(topic, request.validate_only),
                 false => Err(ErrorCode::INVALID_REQUEST),
@@ -207,44 +188,50 @@ impl Cluster {
         if let Some(reply) = effects.before(call.now) {
             return Ok(reply);
         }
-        let mut done = Vec::with_capacity(wanted.len());
-        for topic in &wanted {
-            done.push(self.delete_one(call.now, topic, &effects));
+        let named: Vec<(Option<String>, Uuid)> = wanted
+            .iter()
+            .map(|topic| {
+                let by_id = || self.shape.name_of(call.now, topic.topic_id);
+                (topic.name.or_else(by_id).map(str::to_owned), topic.topic_id)
+            })
+            .collect();
+        // A topic can be meant by its name and by its id at once.
+        let meant = || {
+            named.iter().map(|(name, id)| match name {
+                Some(name) => (Some(name.as_str()), Uuid::ZERO),
+                None => (None, *id),
+            })
+        };
+        let twice = repeated(meant());
+        let mut responses = Vec::with_capacity(named.len());
+        for (topic, (name, id)) in meant().zip(&named) {
+            let once = !twice.contains(&topic);
+            responses.push(self.delete_one(name.as_deref(), *id, once, &effects));
         }
         let response = DeleteTopicsResponse {
             throttle_time_ms: effects.throttle_ms,
-            responses: done.iter().map(Deleted::result).collect(),
+            responses,
         };
         call.answer::<DeleteTopicsRequest<'_>>(&effects, &response)
     }
 
-    fn delete_one(
+    fn delete_one<'a>(
         &mut self,
-        now: i64,
-        wanted: &DeleteTopicState<'_>,
+        name: Option<&'a str>,
+        id: Uuid,
+        once: bool,
         effects: &Effects,
-    ) -> Deleted {
-        let name = wanted
-            .name
-            .or_else(|| self.shape.name_of(now, wanted.topic_id));
-        let Some(name) = name.map(str::to_owned) else {
-            return Deleted {
-                name: None,
-                id: wanted.topic_id,
-                code: ErrorCode::UNKNOWN_TOPIC_ID,
-            };
-        };
-        match effects.carry_out(Some(&name), || self.delete(&name)) {
-            Ok(topic) => Deleted {
-                name: Some(name),
-                id: topic.id,
-                code: ErrorCode::NONE,
-            },
-            Err(code) => Deleted {
-                name: Some(name),
-                id: wanted.topic_id,
-                code,
-            },
+    ) -> DeletableTopicResult<'a> {
+        let deleted = effects.carry_out(name, || match name {
+            _ if !once => Err(ErrorCode::INVALID_REQUEST),
+            Some(name) => self.delete(name),
+            None => Err(ErrorCode::UNKNOWN_TOPIC_ID),
+        });
+        DeletableTopicResult {
+            name,
+            topic_id: deleted.as_ref().map_or(id, |topic| topic.id),
+            error_code: deleted.err().unwrap_or(ErrorCode::NONE).0,
+            error_message: None,
         }
     }
 
@@ -257,10 +244,13 @@ impl Cluster {
         if let Some(reply) = effects.before(call.now) {
             return Ok(reply);
         }
+        let twice = repeated(names());
         let mut results = Vec::new();
         for topic in &request.topics {
-            let done = effects.carry_out(Some(topic.name), || {
-                self.extend_one(topic, request.validate_only)
+            let once = !twice.contains(topic.name);
+            let done = effects.carry_out(Some(topic.name), || match once {
+                true => self.extend_one(topic, request.validate_only),
+                false => Err(ErrorCode::INVALID_REQUEST),
             });
             results.push(CreatePartitionsTopicResult {
                 name: topic.name,
@@ -300,6 +290,12 @@ impl Cluster {
         }
         Ok(())
     }
+}
+
+/// What is in the list more than once: of that nothing is carried out, since it cannot be meant.
+fn repeated<T: Copy + Ord>(list: impl Iterator<Item = T>) -> BTreeSet<T> {
+    let mut once = BTreeSet::new();
+    list.filter(|one| !once.insert(*one)).collect()
 }
 
 fn created_result<'a>(
