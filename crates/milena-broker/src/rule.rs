@@ -76,6 +76,9 @@ pub struct RuleId(pub(crate) u64);
 ///     .act(Act::Delay(50));
 /// ```
 ///
+/// A request that closes the connection anyway, since it cannot be read or is in a version that is not spoken, meets no
+/// rule; ApiVersions is answered in any version.
+///
 /// All rules that meet a request do what they say. Of several errors for one partition the first counts that such a
 /// request can have, and of several cuts the first; delays add up.
 #[derive(Clone, Debug)]

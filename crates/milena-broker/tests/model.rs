@@ -787,6 +787,48 @@ mod negotiating {
     }
 
     #[test]
+    fn rules_meet_a_question_in_an_unknown_version() {
+        let asked = |acts: &[Act]| {
+            let mut cluster = Cluster::new(ClusterConfig {
+                release: Release::V2_8,
+                ..ClusterConfig::default()
+            });
+            let rule = Rule::on(ApiKey::API_VERSIONS).times(1);
+            let rule = acts.iter().cloned().fold(rule, Rule::act);
+            let rule = cluster.add_rule(rule);
+            let reply = ask(&mut cluster, 1, &ApiVersionsRequest::default(), 4);
+            assert_eq!(cluster.fired(rule), 1);
+            (cluster, reply)
+        };
+        assert!(matches!(asked(&[Act::Silence]).1, Reply::Silence));
+        assert!(matches!(asked(&[Act::DropAnswer]).1, Reply::Nothing));
+        for cut in [Cut::Before, Cut::After] {
+            assert!(matches!(asked(&[Act::Cut(cut)]).1, Reply::Close));
+        }
+        let code = ErrorCode::CLUSTER_AUTHORIZATION_FAILED;
+        let acts = [
+            Act::Error(code),
+            Act::Delay(9),
+            Act::Throttle(5),
+            Act::WrongCorrelation(1),
+        ];
+        let Reply::Answer(answer) = asked(&acts).1 else {
+            panic!("no answer")
+        };
+        assert_eq!(answer.after_ms, 9);
+        assert_eq!(answer.bytes[4..8], [0, 0, 0, 8]);
+        assert_eq!(answer.bytes[8..10], code.0.to_be_bytes());
+
+        let (mut cluster, reply) = asked(&[Act::Hold(30)]);
+        let Reply::Wait(wait) = reply else {
+            panic!("no wait: {reply:?}")
+        };
+        let request = frame(&ApiVersionsRequest::default(), 4);
+        let answer = cluster.resume(1030, 1, &request[4..], wait).into_bytes();
+        assert_eq!(answer.expect("an answer")[4..10], [0, 0, 0, 7, 0, 35]);
+    }
+
+    #[test]
     fn versions_that_are_not_spoken_close() {
         let config = ClusterConfig {
             release: Release::V2_1,

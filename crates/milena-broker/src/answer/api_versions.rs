@@ -1,13 +1,11 @@
 //! ApiVersions: what the broker speaks (KIP-35), also to those who speak what it does not.
 
 use milena_wire::api::api_versions::ApiVersion;
-use milena_wire::{
-    ApiKey, ApiVersionsRequest, ApiVersionsResponse, ErrorCode, Request, encode_response,
-};
+use milena_wire::{ApiKey, ApiVersionsRequest, ApiVersionsResponse, ErrorCode};
 
 use crate::answer::{Call, Hopeless};
 use crate::cluster::Cluster;
-use crate::reply::{Answer, Reply};
+use crate::reply::Reply;
 
 impl Cluster {
     pub(crate) fn api_versions(&mut self, call: &Call<'_>) -> Result<Reply, Hopeless> {
@@ -50,33 +48,32 @@ impl Cluster {
     }
 
     /// A request in a version that is not spoken: only ApiVersions has an answer to that, in version 0.
-    pub(crate) fn unspoken(&self, api: ApiKey, frame: &[u8]) -> Reply {
-        let correlation = frame
-            .get(4..8)
-            .and_then(|bytes| <[u8; 4]>::try_from(bytes).ok());
-        let (ApiKey::API_VERSIONS, Some(correlation)) = (api, correlation) else {
-            return Reply::Close;
-        };
-        // Brokers from 2.4 on, those with flexible versions, say which versions of ApiVersions they know (KIP-511).
-        let known = |entry: &ApiVersion| entry.api_key == api.0 && entry.max_version >= 3;
-        let response = ApiVersionsResponse {
-            error_code: ErrorCode::UNSUPPORTED_VERSION.0,
-            api_keys: self.spoken().into_iter().filter(known).collect(),
+    pub(crate) fn unspoken(&mut self, call: &Call<'_>) -> Result<Reply, Hopeless> {
+        if call.header.api_key != ApiKey::API_VERSIONS {
+            return Err(Hopeless);
+        }
+        let mut effects = self.meet(call, |_| Vec::new());
+        if let Some(reply) = effects.before(call.now) {
+            return Ok(reply);
+        }
+        let mut response = ApiVersionsResponse {
+            throttle_time_ms: effects.throttle_ms,
             ..ApiVersionsResponse::default()
         };
-        let version = ApiVersionsRequest::version(0);
-        let frame = encode_response::<ApiVersionsRequest<'_>>(
-            i32::from_be_bytes(correlation),
-            &response,
-            version,
-        );
-        frame.map_or(Reply::Close, |frame| {
-            Reply::Answer(Answer {
-                bytes: frame.to_vec(),
-                after_ms: 0,
-                then_close: false,
-            })
-        })
+        match effects.code() {
+            Some(code) => response.error_code = code.0,
+            None => {
+                response.error_code = ErrorCode::UNSUPPORTED_VERSION.0;
+                response.api_keys = self.spoken();
+                // Brokers from 2.4 on, those with flexible versions, say which versions of ApiVersions they know
+                // (KIP-511).
+                let itself = ApiKey::API_VERSIONS.0;
+                response
+                    .api_keys
+                    .retain(|entry| entry.api_key == itself && entry.max_version >= 3);
+            }
+        }
+        call.answer::<ApiVersionsRequest<'_>>(&effects, &response)
     }
 }
 

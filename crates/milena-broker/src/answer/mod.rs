@@ -220,13 +220,16 @@ impl Cluster {
     }
 
     fn serve(&mut self, now: i64, broker: i32, frame: &[u8], waited: Option<Wait>) -> Reply {
-        let Some((api, number)) = peek_request(frame) else {
+        let Some((api_key, api_version)) = peek_request(frame) else {
             return Reply::Close;
         };
-        if !self.versions.speaks(api, number) {
-            return self.unspoken(api, frame);
-        }
-        let Ok((body, (header, version))) = RequestHeader::decode(frame) else {
+        let spoken = self.versions.speaks(api_key, api_version);
+        let read = if spoken {
+            RequestHeader::decode(frame).ok()
+        } else {
+            unread(api_key, api_version, frame)
+        };
+        let Some((body, (header, version))) = read else {
             return Reply::Close;
         };
         let call = Call {
@@ -237,7 +240,12 @@ impl Cluster {
             body,
             waited,
         };
-        self.dispatch(&call).unwrap_or(Reply::Close)
+        let reply = if spoken {
+            self.dispatch(&call)
+        } else {
+            self.unspoken(&call)
+        };
+        reply.unwrap_or(Reply::Close)
     }
 
     fn dispatch(&mut self, call: &Call<'_>) -> Result<Reply, Hopeless> {
@@ -315,4 +323,21 @@ impl Cluster {
             .ok_or(unknown)?;
         Ok((topic, partition, log))
     }
+}
+
+/// What can be read of a request in a version that is not spoken: its header is the same in all as far as the correlation
+/// id. It is answered, if at all, in version 0.
+fn unread(
+    api_key: ApiKey,
+    api_version: i16,
+    frame: &[u8],
+) -> Option<(&[u8], (RequestHeader<'_>, Version))> {
+    let correlation_id = milena_wire::peek_correlation(frame.get(4..)?)?;
+    let header = RequestHeader {
+        api_key,
+        api_version,
+        correlation_id,
+        client_id: None,
+    };
+    Some((&[], (header, Version::new(0, false))))
 }
