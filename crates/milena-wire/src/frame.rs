@@ -153,7 +153,7 @@ pub fn decode_response<'a, Q: Request>(
     version: Version,
 ) -> Result<(i32, Q::Response<'a>), Fault> {
     let (body, header) = ResponseHeader::decode(frame, Q::KEY, version)?;
-    Ok((header.correlation_id, whole(body, version)?))
+    Ok((header.correlation_id, decode_body(body, version)?))
 }
 
 /// Reads a message that takes all of `body`.
@@ -161,7 +161,7 @@ pub fn decode_response<'a, Q: Request>(
 /// # Errors
 /// The bytes are not that message in that version.
 pub fn decode_body<'a, T: Decode<'a>>(body: &'a [u8], version: Version) -> Result<T, Fault> {
-    Ok(whole(body, version)?)
+    whole(body, version).map_err(|error| Fault::from(error).within("Frame", "body"))
 }
 
 /// The correlation id of a response, without the length in front; `None` if it is too short.

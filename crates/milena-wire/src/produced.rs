@@ -1,7 +1,8 @@
 //! Reading a Produce response, one partition after the other, without keeping it.
 
 use crate::api::produce::{NodeEndpoint, PartitionProduceResponse};
-use crate::{Decode, Fault, Parsed, Uuid, Version, tags, uvarint, whole};
+use crate::fault::place;
+use crate::{Decode, Fault, Parsed, Uuid, Version, Why, tags, uvarint, whole};
 
 /// Who a topic in the response is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +30,7 @@ pub struct Remarks<'a> {
 ///
 /// # Errors
 ///
-/// Where the bytes end early or are not what the version has; what was told before stays told.
+/// Where the bytes end early, are not what the version has, or go on after the end; what was told before stays told.
 pub fn read<'a>(
     body: &'a [u8],
     version: Version,
@@ -37,29 +38,46 @@ pub fn read<'a>(
 ) -> Result<Remarks<'a>, Fault> {
     let mut remarks = Remarks::default();
     let mut read = || -> Parsed<'a, ()> {
-        let (mut input, topics) = count(body, version)?;
+        let (mut input, topics) = within(RESPONSE, "responses", count(body, version))?;
         for _ in 0..topics {
             let (rest, topic) = topic_name(input, version)?;
-            let (mut rest, partitions) = count(rest, version)?;
+            let partitions = count(rest, version);
+            let (mut rest, partitions) = within(TOPIC, "partition_responses", partitions)?;
             for _ in 0..partitions {
                 let (after, answer) = PartitionProduceResponse::decode(rest, version)?;
                 tell(topic, answer);
                 rest = after;
             }
-            (input, ()) = tags(rest, version, |_, _| Ok(()))?;
+            (input, ()) = within(TOPIC, "tags", tags(rest, version, |_, _| Ok(())))?;
         }
-        (input, remarks.throttle_ms) = i32::decode(input, version)?;
-        tags(input, version, |tag, bytes| {
+        let throttle = i32::decode(input, version);
+        (input, remarks.throttle_ms) = within(RESPONSE, "throttle_time_ms", throttle)?;
+        let tags = tags(input, version, |tag, bytes| {
             if tag == 0 && version.number >= 10 {
-                remarks.endpoints = whole(bytes, version)?;
+                remarks.endpoints = whole(bytes, version)
+                    .map_err(|error| place(error, RESPONSE, "node_endpoints"))?;
             }
             Ok(())
-        })
+        });
+        within(RESPONSE, "tags", tags)
     };
     match read() {
-        Ok(_) => Ok(remarks),
+        Ok(([], ())) => Ok(remarks),
+        Ok((rest, ())) => Err(Fault::new(Why::Trailing, rest).within("Frame", "body")),
         Err(error) => Err(error.into()),
     }
+}
+
+/// What a fault says of where it is: as [`ProduceResponse`](crate::ProduceResponse) would.
+const RESPONSE: &str = "ProduceResponse";
+const TOPIC: &str = "TopicProduceResponse";
+
+fn within<'a, T>(
+    message: &'static str,
+    field: &'static str,
+    parsed: Parsed<'a, T>,
+) -> Parsed<'a, T> {
+    parsed.map_err(|error| place(error, message, field))
 }
 
 /// The number in front of an array. Every element takes at least a byte, so that a number that
@@ -75,17 +93,17 @@ fn count(input: &[u8], version: Version) -> Parsed<'_, u32> {
 
 fn topic_name(input: &[u8], version: Version) -> Parsed<'_, TopicName<'_>> {
     if version.number >= 13 {
-        let (input, id) = Uuid::decode(input, version)?;
+        let (input, id) = within(TOPIC, "topic_id", Uuid::decode(input, version))?;
         return Ok((input, TopicName::Id(id)));
     }
-    let (input, name) = <&str>::decode(input, version)?;
+    let (input, name) = within(TOPIC, "name", <&str>::decode(input, version))?;
     Ok((input, TopicName::Name(name)))
 }
 
 #[cfg(test)]
 mod tests {
     use crate::api::produce::{LeaderIdAndEpoch, TopicProduceResponse};
-    use crate::{Encode, ProduceRequest, ProduceResponse, Request, Writer};
+    use crate::{Encode, ProduceRequest, ProduceResponse, Request, Writer, decode_body};
 
     use super::*;
 
@@ -175,11 +193,51 @@ mod tests {
             let mut out = Writer::new();
             response(version).encode(&mut out, version).unwrap();
             for end in 0..out.own().len() {
-                assert!(
-                    read(&out.own()[..end], version, |_, _| ()).is_err(),
-                    "version {number}, {end} bytes"
-                );
+                let fault = read(&out.own()[..end], version, |_, _| ()).unwrap_err();
+                let somewhere = !fault.message.is_empty() && !fault.field.is_empty();
+                assert!(somewhere, "version {number}, {end} bytes: {fault}");
             }
+        }
+    }
+
+    #[test]
+    fn bytes_after_the_end_are_a_fault() {
+        for number in ProduceRequest::VERSIONS {
+            let version = ProduceRequest::version(number);
+            let mut out = Writer::new();
+            response(version).encode(&mut out, version).unwrap();
+            let bytes = [out.own(), &[99, 99]].concat();
+            let whole = decode_body::<ProduceResponse<'_>>(&bytes, version).unwrap_err();
+            assert_eq!(whole.why, Why::Trailing);
+            assert_eq!(read(&bytes, version, |_, _| ()).unwrap_err(), whole);
+        }
+    }
+
+    #[test]
+    fn a_fault_says_where_it_is() {
+        let place = |bytes: &[u8], number| {
+            let version = ProduceRequest::version(number);
+            let fault = read(bytes, version, |_, _| ()).unwrap_err();
+            (fault.message, fault.field, fault.why)
+        };
+        for (bytes, number, message, field, why) in [
+            (&[][..], 9, RESPONSE, "responses", Why::Short),
+            (&[2, 9], 9, TOPIC, "name", Why::Length),
+            (&[2, 9], 13, TOPIC, "topic_id", Why::Short),
+            (&[2, 1], 9, TOPIC, "partition_responses", Why::Short),
+            (&[2, 1, 1], 9, TOPIC, "tags", Why::Short),
+            (&[1, 0, 0], 9, RESPONSE, "throttle_time_ms", Why::Short),
+            (&[1, 0, 0, 0, 0], 9, RESPONSE, "tags", Why::Short),
+            (
+                &[1, 0, 0, 0, 0, 1, 0, 2, 1, 7],
+                10,
+                RESPONSE,
+                "node_endpoints",
+                Why::Trailing,
+            ),
+            (&[1, 0, 0, 0, 0, 0, 99], 9, "Frame", "body", Why::Trailing),
+        ] {
+            assert_eq!(place(bytes, number), (message, field, why), "{bytes:?}");
         }
     }
 

@@ -144,6 +144,7 @@ fn frames_go_there_and_back() {
         let longer = [frame, &[0]].concat();
         let fault = decode_response::<ApiVersionsRequest<'_>>(&longer, version).unwrap_err();
         assert_eq!((fault.why, fault.left), (Why::Trailing, 1));
+        assert_eq!((fault.message, fault.field), ("Frame", "body"));
     }
 }
 

@@ -3,14 +3,14 @@
 
 use libfuzzer_sys::fuzz_target;
 use milena_wire::produced::{TopicName, read};
-use milena_wire::{Decode, ProduceRequest, ProduceResponse, Request};
+use milena_wire::{ProduceRequest, ProduceResponse, Request, decode_body};
 
 fuzz_target!(|input: &[u8]| {
     for number in ProduceRequest::VERSIONS {
         let version = ProduceRequest::version(number);
         let mut told = Vec::new();
         let remarks = read(input, version, |topic, answer| told.push((topic, answer)));
-        let Ok((_, whole)) = ProduceResponse::decode(input, version) else {
+        let Ok(whole) = decode_body::<ProduceResponse<'_>>(input, version) else {
             continue;
         };
         let remarks = remarks.expect("the whole message can be read");
