@@ -75,6 +75,11 @@ impl Sender {
         {
             return partition.sealed.pop_front();
         }
+        if !partition.waiting.since().is_some_and(&late) {
+            return None;
+        }
+        // News can be older than what was taken since: what came later is not late because of them.
+        partition.waiting = self.accumulator.waiting(slot).into();
         if !partition.waiting.since().is_some_and(late) {
             return None;
         }

@@ -288,6 +288,9 @@ impl Sender {
                 .accumulator
                 .take_from(&partition.topic, partition.index)
             else {
+                // News of what was taken before it came: it must not be looked for again.
+                partition.waiting = Waiting::Nothing;
+                self.reschedule(now, slot);
                 continue;
             };
             partition.waiting = taken.rest.into();

@@ -1,0 +1,145 @@
+//! Nothing waits for ever, nothing goes before its time, and nobody looks again and again for what is not there.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use milena_broker::{Change, ClusterConfig};
+use milena_sender::Config;
+use milena_sender::accumulator::{
+    self, BatchFailure, Bin, Clock, Delivery, FailureReason, Fate, Record, Slot, Target, Topic,
+    Value, Verdict, Want,
+};
+use milena_sim::World;
+
+const TOPIC: &str = "t";
+
+fn secs(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
+
+fn millis(n: u64) -> Duration {
+    Duration::from_millis(n)
+}
+
+/// What the sender and the accumulator are told, without lingering.
+fn settings() -> (Config, accumulator::Config) {
+    let config = Config {
+        linger: Duration::ZERO,
+        ..Config::default()
+    };
+    let records = accumulator::Config {
+        linger: Duration::ZERO,
+        ..accumulator::Config::default()
+    };
+    (config, records)
+}
+
+/// So many brokers and a topic of as many partitions, each led by a broker of its own; the producer knows the topic.
+fn world(brokers: usize, (config, records): (Config, accumulator::Config)) -> (World, Arc<Topic>) {
+    let cluster = ClusterConfig {
+        brokers,
+        auto_create: None,
+        ..ClusterConfig::default()
+    };
+    let mut world = World::new(7, cluster, config, records);
+    world.cluster.create_topic(TOPIC, brokers).unwrap();
+    for partition in 0..brokers as i32 {
+        world.change(Change::MoveLeader {
+            topic: TOPIC.into(),
+            partition,
+            to: Some(partition + 1),
+        });
+    }
+    let now = world.clock().now();
+    let deadline = now + secs(60);
+    let wait = world.accumulator.wait_topic(now, TOPIC, None, deadline);
+    assert!(world.run_until(millis(90), |world| world.accumulator.topic(TOPIC).is_some()));
+    drop(wait);
+    let topic = world.accumulator.topic(TOPIC).unwrap();
+    (world, topic)
+}
+
+/// Hands a record over; nothing happens before the world goes on.
+fn append(world: &World, topic: &Topic, target: Target, size: usize) -> Delivery {
+    let value = vec![b'v'; size];
+    let record = Record {
+        value: Value::Borrowed(&value),
+        ..Record::default()
+    };
+    let appended = world.accumulator.append(
+        &world.clock(),
+        topic,
+        &(target, record),
+        Want::Delivery,
+        None,
+    );
+    appended.unwrap().delivery.unwrap()
+}
+
+/// Runs for so long.
+fn run(world: &mut World, time: Duration) {
+    let until = world.elapsed() + time;
+    world.run_until(until, |_| false);
+}
+
+/// Runs for so long, or until the outcome is there; whether it is.
+fn settles(world: &mut World, within: Duration, delivery: &Delivery) -> bool {
+    let until = world.elapsed() + within;
+    let done = world.run_until(until, |_| delivery.try_get().is_some());
+    assert_eq!(world.stuck, None);
+    world.sender.check().unwrap();
+    done
+}
+
+/// Takes the oldest batch of the first partition from under the sender, which has yet to read that there is one: as
+/// when it takes a batch of which another thread is about to tell.
+fn take_unheard(world: &World) {
+    let taken = world.accumulator.take(Slot(0)).unwrap();
+    let failure = BatchFailure::new(FailureReason::Lost, Fate::NotWritten);
+    let mut bin = Bin::new();
+    taken
+        .batch
+        .complete(Verdict::Failed(Arc::new(failure)), &mut bin);
+    bin.run();
+}
+
+#[test]
+fn news_of_a_batch_that_is_gone_is_looked_into_once() {
+    let codecs = [
+        milena_record::Compression::none(),
+        milena_record::Compression::lz4(None).unwrap(),
+    ];
+    for compression in codecs {
+        let (mut config, mut records) = settings();
+        config.compression = compression;
+        (records.compression, records.batch_size) = (compression, 200);
+        let (mut world, topic) = world(1, (config, records));
+        let first = append(&world, &topic, Target::Partition(0), 10);
+        assert!(settles(&mut world, secs(1), &first));
+        drop(append(&world, &topic, Target::Partition(0), 1000));
+        take_unheard(&world);
+        let before = world.steps();
+        run(&mut world, secs(1));
+        let steps = world.steps() - before;
+        assert!(steps < 100, "{steps} steps with nothing to do");
+        let next = append(&world, &topic, Target::Partition(0), 10);
+        assert!(settles(&mut world, secs(1), &next));
+        next.try_get().unwrap().unwrap();
+    }
+}
+
+#[test]
+fn news_of_a_batch_that_is_gone_does_not_age_the_next_one() {
+    let (mut world, topic) = world(1, settings());
+    let timeout = Config::default().delivery_timeout;
+    world.change(Change::BrokerDown(1));
+    run(&mut world, secs(1));
+    drop(append(&world, &topic, Target::Partition(0), 20_000));
+    take_unheard(&world);
+    run(&mut world, timeout / 2);
+    let next = append(&world, &topic, Target::Partition(0), 10);
+    assert!(!settles(&mut world, timeout * 3 / 4, &next));
+    assert!(settles(&mut world, timeout / 2, &next));
+    let error = next.try_get().unwrap().unwrap_err();
+    assert_eq!(error.reason(), FailureReason::Expired);
+}
