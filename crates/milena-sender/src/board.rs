@@ -36,6 +36,10 @@ pub(crate) struct Node {
     pub(crate) ready: VecDeque<Slot>,
     /// Partitions with an open batch, by when they are due.
     pub(crate) lingering: Lingering,
+    /// How many partitions have data that is held back by what is unanswered.
+    pub(crate) full: usize,
+    /// It keeps data waiting, or did and could not be written to since.
+    pub(crate) late: bool,
     /// The last thing handed out was work for the compressor: next comes a request.
     pub(crate) sealed_last: bool,
     rung: bool,
@@ -77,14 +81,19 @@ impl Board {
         let next = partition.decide(rules);
         let before = std::mem::replace(&mut partition.schedule, next);
         if next != before {
-            if let Schedule::Lingering(node, until) = before {
-                self.node_mut(node).lingering.remove(until, slot);
+            match before {
+                Schedule::Lingering(node, until) => {
+                    self.node_mut(node).lingering.remove(until, slot);
+                }
+                Schedule::Parked(Reason::Window(node)) => self.node_mut(node).full -= 1,
+                Schedule::Idle | Schedule::Ready(_) | Schedule::Parked(_) => {}
             }
             match next {
                 Schedule::Lingering(node, until) => {
                     self.node_mut(node).lingering.insert(until, slot);
                     self.ring(node);
                 }
+                Schedule::Parked(Reason::Window(node)) => self.node_mut(node).full += 1,
                 Schedule::Parked(Reason::NoProducerId) => self.unidentified.push(slot),
                 Schedule::Parked(Reason::NoLeader) => {
                     self.leaderless.push(slot);

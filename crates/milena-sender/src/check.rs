@@ -64,7 +64,7 @@ impl Sender {
                     on_the_wire || partition.cutting > 0,
                     "nothing is left to drain",
                 ),
-                Reason::InFlightElsewhere | Reason::RetryOut | Reason::Window => {
+                Reason::InFlightElsewhere | Reason::RetryOut | Reason::Window(_) => {
                     is(on_the_wire, "no answer can come")
                 }
                 Reason::Sealing => is(with_compressor, "nothing is with the compressor"),

@@ -36,6 +36,7 @@ impl Sender {
         }
         self.was_pressed = pressed;
         self.ask_for_topics(now);
+        self.look_at_nodes(now);
     }
 
     /// Takes what the client has to tell.

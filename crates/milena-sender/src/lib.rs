@@ -9,7 +9,8 @@
 //! why); `board` (who is next, without scans); `verdict` (what an error code means); `sender`
 //! (the type and its methods); `produce` (what goes into a request); `seal` (compressing and
 //! cutting); `frame` (a request's bytes); `settle` and `expiry` (what answers, losses
-//! and time make of batches); `hear` (what accumulator and client tell); `identity`; `topics`.
+//! and time make of batches); `hear` (what accumulator and client tell); `identity`; `topics`;
+//! `availability` (which leaders keep data waiting).
 //!
 //! # Used alone
 //!
@@ -55,6 +56,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod availability;
 mod board;
 mod check;
 mod config;

@@ -125,8 +125,8 @@ pub(crate) enum Reason {
     NoLeader,
     /// No producer id is known yet (its arrival).
     NoProducerId,
-    /// As many batches are in flight as may be (an answer).
-    Window,
+    /// As many batches are in flight to this node as may be (an answer).
+    Window(NodeId),
 }
 
 /// What [`Partition::decide`] needs to know of the producer.
@@ -290,7 +290,7 @@ impl Partition {
             1
         };
         if self.in_flight.len() >= window {
-            return Schedule::Parked(Reason::Window);
+            return Schedule::Parked(Reason::Window(leader));
         }
         match self.waiting {
             Waiting::Open(since) if self.sealed.is_empty() && since + rules.linger > rules.now => {

@@ -90,6 +90,7 @@ impl Sender {
             self.note_use(now, topic[0].topic.shared_name());
         }
         self.counters.requests += 1;
+        self.note_written_to(now, node);
         let answered = self.config.acks != crate::Acks::None;
         let request = Request::Produce(slots);
         let correlation =
@@ -111,7 +112,7 @@ impl Sender {
     }
 
     /// Whether anything of a node has to go now.
-    fn is_due(&self, now: Instant, node: NodeId) -> bool {
+    pub(crate) fn is_due(&self, now: Instant, node: NodeId) -> bool {
         let Some(node) = self.board.node(node) else {
             return false;
         };

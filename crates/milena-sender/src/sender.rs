@@ -12,6 +12,7 @@ use milena_client::{
 use milena_transaction::Idempotence;
 use milena_wire::{ApiKey, ProduceRequest, Request as _, Uuid};
 
+use crate::availability::Availability;
 use crate::board::Board;
 use crate::config::Config;
 use crate::counters::Counters;
@@ -47,6 +48,7 @@ pub struct Sender {
     pub(crate) client: Client<Request>,
     pub(crate) producer: Idempotence,
     pub(crate) search: Search,
+    pub(crate) availability: Availability,
     pub(crate) board: Board,
     pub(crate) topics: BTreeMap<Arc<str>, TopicState>,
     pub(crate) topic_ids: BTreeMap<Uuid, Arc<str>>,
@@ -106,6 +108,7 @@ impl Sender {
             .push((ApiKey::PRODUCE, ProduceRequest::VERSIONS));
         let client_id = config.client.client_id.as_deref().map(Arc::from);
         let mut rng = Rng::new(seed);
+        let availability = Availability::new(accumulator.config());
         let client = Client::new(config.client.clone(), rng.next_u64(), now);
         Self {
             config,
@@ -114,6 +117,7 @@ impl Sender {
             client,
             producer: Idempotence::new(),
             search: Search::default(),
+            availability,
             board: Board::default(),
             topics: BTreeMap::new(),
             topic_ids: BTreeMap::new(),

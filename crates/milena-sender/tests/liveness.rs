@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use milena_broker::{Change, ClusterConfig};
+use milena_broker::{Act, ApiKey, Change, ClusterConfig, Cut, Rule};
 use milena_sender::Config;
 use milena_sender::accumulator::{
     self, BatchFailure, Bin, Clock, Delivery, FailureReason, Fate, Record, Slot, Target, Topic,
@@ -142,4 +142,69 @@ fn news_of_a_batch_that_is_gone_does_not_age_the_next_one() {
     assert!(settles(&mut world, timeout / 2, &next));
     let error = next.try_get().unwrap().unwrap_err();
     assert_eq!(error.reason(), FailureReason::Expired);
+}
+
+/// A world of three brokers in which leaders that took nothing for 200 ms are passed over. Answers are waited for two
+/// seconds, deliveries for three.
+fn watched() -> (World, Arc<Topic>) {
+    let (mut config, mut records) = settings();
+    (config.request_timeout, config.delivery_timeout) = (secs(2), secs(3));
+    records.availability_timeout = Some(millis(200));
+    world(3, (config, records))
+}
+
+/// How many of the records of so much time go to each partition: unkeyed ones, each a batch of its own.
+fn spread(world: &mut World, topic: &Topic, time: Duration) -> [u32; 3] {
+    let until = world.elapsed() + time;
+    let mut counts = [0; 3];
+    let value = vec![b'v'; 17_000];
+    while world.elapsed() < until {
+        let record = Record {
+            value: Value::Borrowed(&value),
+            ..Record::default()
+        };
+        let target = Target::Any;
+        let clock = world.clock();
+        let appended =
+            world
+                .accumulator
+                .append(&clock, topic, &(target, record), Want::Nothing, None);
+        counts[appended.unwrap().partition as usize] += 1;
+        run(world, millis(5));
+    }
+    counts
+}
+
+#[test]
+fn a_leader_that_does_not_answer_is_passed_over_until_it_does() {
+    let (mut world, topic) = watched();
+    let silent = Rule::on(ApiKey::PRODUCE).broker(3).act(Act::DropAnswer);
+    world.cluster.add_rule(silent);
+    let before = spread(&mut world, &topic, millis(500));
+    assert!(before.iter().all(|count| *count > 0), "{before:?}");
+    let counts = spread(&mut world, &topic, secs(1));
+    assert_eq!(counts[2], 0, "{counts:?}");
+    world.cluster.clear_rules();
+    // The connection is given up first.
+    spread(&mut world, &topic, secs(2));
+    let counts = spread(&mut world, &topic, secs(1));
+    assert!(counts.iter().all(|count| *count > 30), "{counts:?}");
+}
+
+#[test]
+fn a_leader_that_cannot_be_reached_is_passed_over_until_it_can() {
+    let (mut world, topic) = watched();
+    spread(&mut world, &topic, millis(500));
+    for api in [ApiKey::PRODUCE, ApiKey::API_VERSIONS] {
+        let cut = Rule::on(api).broker(3).act(Act::Cut(Cut::Before));
+        world.cluster.add_rule(cut);
+    }
+    spread(&mut world, &topic, millis(500));
+    // Long after what waits for it has expired.
+    let counts = spread(&mut world, &topic, secs(6));
+    assert_eq!(counts[2], 0, "{counts:?}");
+    world.cluster.clear_rules();
+    spread(&mut world, &topic, secs(2));
+    let counts = spread(&mut world, &topic, secs(1));
+    assert!(counts.iter().all(|count| *count > 30), "{counts:?}");
 }
