@@ -271,6 +271,18 @@ fn a_throttled_broker_is_left_alone() {
 }
 
 #[test]
+fn who_wants_any_broker_is_connected_to_one_that_may_be_spoken_to() {
+    let mut net = Net::started(config("b1:9092"));
+    let connection = net.ready(1);
+    net.client.note_throttle(net.now, connection, 10_000);
+    assert_eq!(net.client.least_loaded(net.now), None);
+    net.client.want_any(net.now);
+    net.run();
+    let other = net.client.least_loaded(net.now).expect("another one");
+    assert_ne!(net.client.node_of(other), Some(node(1)));
+}
+
+#[test]
 fn a_reconnect_does_not_end_a_pause() {
     let mut net = Net::started(config("b1:9092"));
     let connection = net.reach(2);

@@ -62,13 +62,13 @@ impl Sender {
                 ..
             } => self.identity_refused(now, lost_code(why)),
             ClientEvent::Bootstrapped { .. } => {
-                self.search.rung = false;
+                self.search.rung = None;
                 self.events.push(Event::Connected);
             }
             ClientEvent::Exhausted(list) => self.events.push(Event::Unreachable(list)),
             ClientEvent::NodeReady(node) => {
                 self.unreachable.remove(&node);
-                self.search.rung = false;
+                self.search.rung = None;
                 self.board.ring(node);
             }
             ClientEvent::NodeLost { node, reason } => {

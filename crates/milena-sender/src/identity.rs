@@ -27,8 +27,8 @@ pub(crate) struct Search {
     refusals: u32,
     /// Until when not to ask again.
     pub(crate) back_off: Option<Instant>,
-    /// Somebody was woken to ask.
-    pub(crate) rung: bool,
+    /// Who was woken to ask.
+    pub(crate) rung: Option<ConnectionId>,
     /// It was refused for good: nobody asks before there is something to send again.
     on_demand: bool,
 }
@@ -41,17 +41,17 @@ impl Sender {
             && (!self.search.on_demand || self.board.has_unidentified())
     }
 
-    /// The connection to be woken because a producer id is needed; each is named once.
+    /// The connection to be woken because a producer id is needed; each is named once, while it is the one to ask.
     pub(crate) fn whom_to_ask(&mut self, now: Instant) -> Option<ConnectionId> {
-        if self.search.rung || !self.asks_for_identity() {
+        if !self.asks_for_identity() {
             return None;
         }
         let connection = self.client.least_loaded(now);
-        match connection {
-            Some(_) => self.search.rung = true,
-            None => self.client.want_any(now),
+        if connection.is_none() {
+            self.client.want_any(now);
         }
-        connection
+        let before = std::mem::replace(&mut self.search.rung, connection);
+        connection.filter(|_| before != connection)
     }
 
     /// Asks for an id on this connection, if one is needed and this is the one to ask.
@@ -147,7 +147,7 @@ impl Sender {
             refusal: Some(code),
             refusals: self.search.refusals.saturating_add(1),
             back_off: Some(now + delay),
-            rung: false,
+            rung: None,
             on_demand: !code.is_retriable(),
         };
         if !code.is_retriable() {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use milena_broker::{Act, ApiKey, Change, ClusterConfig, Cut, Rule};
+use milena_broker::{Act, ApiKey, Change, ClusterConfig, Cut, ErrorCode, Rule};
 use milena_sender::Config;
 use milena_sender::accumulator::{
     self, BatchFailure, Bin, Clock, Delivery, FailureReason, Fate, Record, Slot, Target, Topic,
@@ -34,8 +34,8 @@ fn settings() -> (Config, accumulator::Config) {
     (config, records)
 }
 
-/// So many brokers and a topic of as many partitions, each led by a broker of its own; the producer knows the topic.
-fn world(brokers: usize, (config, records): (Config, accumulator::Config)) -> (World, Arc<Topic>) {
+/// So many brokers and a topic of as many partitions, each led by a broker of its own.
+fn fresh(brokers: usize, (config, records): (Config, accumulator::Config)) -> World {
     let cluster = ClusterConfig {
         brokers,
         auto_create: None,
@@ -50,13 +50,24 @@ fn world(brokers: usize, (config, records): (Config, accumulator::Config)) -> (W
             to: Some(partition + 1),
         });
     }
+    world
+}
+
+/// The same, with a producer that knows the topic.
+fn world(brokers: usize, settings: (Config, accumulator::Config)) -> (World, Arc<Topic>) {
+    let mut world = fresh(brokers, settings);
+    let topic = known(&mut world);
+    (world, topic)
+}
+
+/// Runs until the topic is known.
+fn known(world: &mut World) -> Arc<Topic> {
     let now = world.clock().now();
     let deadline = now + secs(60);
     let wait = world.accumulator.wait_topic(now, TOPIC, None, deadline);
-    assert!(world.run_until(millis(90), |world| world.accumulator.topic(TOPIC).is_some()));
+    assert!(world.run_until(secs(50), |world| world.accumulator.topic(TOPIC).is_some()));
     drop(wait);
-    let topic = world.accumulator.topic(TOPIC).unwrap();
-    (world, topic)
+    world.accumulator.topic(TOPIC).unwrap()
 }
 
 /// Hands a record over; nothing happens before the world goes on.
@@ -207,4 +218,21 @@ fn a_leader_that_cannot_be_reached_is_passed_over_until_it_can() {
     spread(&mut world, &topic, secs(2));
     let counts = spread(&mut world, &topic, secs(1));
     assert!(counts.iter().all(|count| *count > 30), "{counts:?}");
+}
+
+#[test]
+fn a_producer_id_is_asked_for_again_when_silence_ends() {
+    for (brokers, within) in [(1, 22), (2, 2)] {
+        let mut world = fresh(brokers, settings());
+        // Longer than any back-off.
+        let refused = Rule::on(ApiKey::INIT_PRODUCER_ID)
+            .times(1)
+            .error(ErrorCode::COORDINATOR_LOAD_IN_PROGRESS)
+            .act(Act::Throttle(20_000));
+        world.cluster.add_rule(refused);
+        let topic = known(&mut world);
+        let delivery = append(&world, &topic, Target::Partition(0), 10);
+        assert!(settles(&mut world, secs(within), &delivery));
+        delivery.try_get().unwrap().unwrap();
+    }
 }

@@ -129,10 +129,11 @@ impl<R> Client<R> {
         if !self.any_wanted {
             return;
         }
+        // One that is full will be answered, and then its owner looks again; of the end of a silence only the timer tells.
         if self
             .connections
             .values()
-            .any(|open| open.is_ready() && !open.leaving)
+            .any(|open| open.is_ready() && !open.leaving && open.throttle(now).is_none())
         {
             self.any_wanted = false;
             return;
@@ -196,7 +197,7 @@ impl<R> Client<R> {
             .filter_map(|node| node.retry_at)
             .min();
         if full {
-            Way::Wait(throttled.or(retry_at))
+            Way::Wait(throttled.into_iter().chain(retry_at).min())
         } else {
             Way::Nobody(retry_at)
         }

@@ -54,9 +54,10 @@ impl<R> Client<R> {
         }
     }
 
-    /// There is something to say to any broker: makes a connection if there is none.
+    /// There is something to say to any broker: makes a connection if there is none, or none whose broker may be spoken
+    /// to now.
     ///
-    /// Lasts until there is one; then [`least_loaded`](Self::least_loaded) names it.
+    /// Lasts until there is one, or the silence that a broker asked for is over; then [`least_loaded`](Self::least_loaded) names it.
     pub fn want_any(&mut self, now: Instant) {
         if !self.shut_down && !self.any_wanted {
             self.any_wanted = true;
