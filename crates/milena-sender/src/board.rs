@@ -298,7 +298,7 @@ impl Board {
     }
 
     /// Makes sure that the partition's timer fires no later than `at`.
-    fn arm(&mut self, slot: Slot, at: Instant) {
+    pub(crate) fn arm(&mut self, slot: Slot, at: Instant) {
         let Some(partition) = self.partitions.get_mut(slot.0 as usize) else {
             return;
         };

@@ -49,6 +49,11 @@ impl Sender {
             partition.oldest().is_none() || partition.timer.is_some(),
             "nothing will expire its batches",
         )?;
+        let to_cut = self.oldest_to_cut(slot);
+        is(
+            to_cut.is_none_or(|created| timed(created + self.config.delivery_timeout)),
+            "nothing will expire what is to be cut",
+        )?;
         match partition.schedule {
             Schedule::Idle => is(!partition.has_data(), "there is something to send"),
             Schedule::Lingering(node, until) => is(

@@ -23,6 +23,14 @@ impl Sender {
         let Some(partition) = self.board.get_mut(slot) else {
             return;
         };
+        // What waits to be cut and is late fails whole, in its turn.
+        let late_to_cut = self.to_cut.extract_if(.., |item| {
+            item.slot == slot && late(item.parcel.batch.created)
+        });
+        for item in late_to_cut {
+            partition.cutting -= 1;
+            partition.requeue(item.parcel);
+        }
         if let Some(first) = partition.in_flight.front().map(|parcel| parcel.order) {
             while let Some(parcel) = self.pop_late_retry(slot, late, Some(first)) {
                 self.expired(slot, parcel, None);

@@ -309,6 +309,29 @@ impl Sender {
         self.seal_job(work)
     }
 
+    /// When the oldest record was handed over of what waits to be cut.
+    pub(crate) fn oldest_to_cut(&self, slot: Slot) -> Option<Instant> {
+        let of_it = self.to_cut.iter().filter(|item| item.slot == slot);
+        of_it.map(|item| item.parcel.batch.created).min()
+    }
+
+    /// The connection to be woken because batches are to be cut; each is named once, while it is there. Any will do, but
+    /// the first batch's leader has its parts next.
+    pub(crate) fn whom_to_have_cut(&mut self, now: Instant) -> Option<ConnectionId> {
+        let first = self.to_cut.first()?;
+        let leader = self.board.get(first.slot)?.leader;
+        let client = &self.client;
+        let nodes = leader.into_iter();
+        let connection = nodes
+            .chain(client.connections().filter_map(|(_, node)| node))
+            .find_map(|node| client.connection_to(node));
+        if connection.is_none() {
+            self.client.want_any(now);
+        }
+        let before = std::mem::replace(&mut self.cutter, connection);
+        connection.filter(|_| before != connection)
+    }
+
     pub(crate) fn seal_job(&mut self, work: Vec<SealItem>) -> Option<SealJob> {
         for item in &work {
             if let Some(partition) = self.board.get_mut(item.slot) {

@@ -56,7 +56,10 @@ pub struct Sender {
     pub(crate) unreachable: Few<NodeId, String>,
     /// Topics that are in use and whose metadata has not been told so.
     pub(crate) in_use: Vec<Arc<str>>,
+    /// Batches to be cut, by whichever connection is served next.
     pub(crate) to_cut: Vec<SealItem>,
+    /// Which one was woken for them.
+    pub(crate) cutter: Option<ConnectionId>,
     /// The number of the request that is being filled.
     pub(crate) round: u64,
     pub(crate) counters: Counters,
@@ -124,6 +127,7 @@ impl Sender {
             unreachable: Few::new(),
             in_use: Vec::new(),
             to_cut: Vec::new(),
+            cutter: None,
             round: 0,
             counters: Counters::default(),
             rng,
@@ -325,6 +329,9 @@ impl Sender {
         if let Some(connection) = self.whom_to_ask(now) {
             return Some(connection);
         }
+        if let Some(connection) = self.whom_to_have_cut(now) {
+            return Some(connection);
+        }
         while let Some(node) = self.board.pop_rung() {
             if !self.board.wants(node) {
                 continue;
@@ -345,6 +352,7 @@ impl Sender {
     pub fn poll_transmit(&mut self, now: Instant, connection: ConnectionId) -> Option<Transmit> {
         self.hear(now);
         if !self.to_cut.is_empty() {
+            self.cutter = None;
             let work = std::mem::take(&mut self.to_cut);
             return self.seal_job(work).map(Transmit::Seal);
         }
@@ -427,6 +435,9 @@ impl Sender {
         let rules = self.rules(now);
         self.board
             .reschedule(slot, &rules, self.config.delivery_timeout);
+        if let Some(created) = self.oldest_to_cut(slot) {
+            self.board.arm(slot, created + self.config.delivery_timeout);
+        }
     }
 
     pub(crate) fn ring_all(&mut self) {

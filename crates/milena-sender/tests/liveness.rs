@@ -56,18 +56,18 @@ fn fresh(brokers: usize, (config, records): (Config, accumulator::Config)) -> Wo
 /// The same, with a producer that knows the topic.
 fn world(brokers: usize, settings: (Config, accumulator::Config)) -> (World, Arc<Topic>) {
     let mut world = fresh(brokers, settings);
-    let topic = known(&mut world);
+    let topic = known(&mut world, TOPIC);
     (world, topic)
 }
 
-/// Runs until the topic is known.
-fn known(world: &mut World) -> Arc<Topic> {
+/// Runs until a topic is known.
+fn known(world: &mut World, name: &str) -> Arc<Topic> {
     let now = world.clock().now();
     let deadline = now + secs(60);
-    let wait = world.accumulator.wait_topic(now, TOPIC, None, deadline);
-    assert!(world.run_until(secs(50), |world| world.accumulator.topic(TOPIC).is_some()));
+    let wait = world.accumulator.wait_topic(now, name, None, deadline);
+    assert!(world.run_until(secs(50), |world| world.accumulator.topic(name).is_some()));
     drop(wait);
-    world.accumulator.topic(TOPIC).unwrap()
+    world.accumulator.topic(name).unwrap()
 }
 
 /// Hands a record over; nothing happens before the world goes on.
@@ -230,9 +230,56 @@ fn a_producer_id_is_asked_for_again_when_silence_ends() {
             .error(ErrorCode::COORDINATOR_LOAD_IN_PROGRESS)
             .act(Act::Throttle(20_000));
         world.cluster.add_rule(refused);
-        let topic = known(&mut world);
+        let topic = known(&mut world, TOPIC);
         let delivery = append(&world, &topic, Target::Partition(0), 10);
         assert!(settles(&mut world, secs(within), &delivery));
         delivery.try_get().unwrap().unwrap();
+    }
+}
+
+#[test]
+fn a_batch_that_waits_to_be_cut_is_cut_by_another_connection_or_expires() {
+    for back in [false, true] {
+        let (mut world, topic) = world(1, settings());
+        world.cluster.create_topic("other", 1).unwrap();
+        let other = known(&mut world, "other");
+        for topic in [&topic, &other] {
+            let first = append(&world, topic, Target::Partition(0), 10);
+            assert!(settles(&mut world, secs(1), &first));
+        }
+        world.latency = (millis(2), millis(2));
+        let too_large = Rule::on(ApiKey::PRODUCE)
+            .times(1)
+            .error(ErrorCode::MESSAGE_TOO_LARGE);
+        world.cluster.add_rule(too_large);
+        let batch = [10, 10].map(|size| append(&world, &topic, Target::Partition(0), size));
+        // The answer comes while another request is being written, and the end of the connection before that is done.
+        let sent = world.elapsed();
+        world.change_at(sent + Duration::from_micros(2100), Change::BrokerDown(1));
+        run(&mut world, Duration::from_micros(3800));
+        let beside = append(&world, &other, Target::Partition(0), 10);
+        run(&mut world, millis(10));
+        assert_eq!(world.sender.counters().splits, 1);
+        assert_eq!(world.sender.client().connections().len(), 0);
+        let timeout = Config::default().delivery_timeout;
+        if back {
+            world.change(Change::BrokerUp(1));
+        }
+        for delivery in batch.iter().chain([&beside]) {
+            let within = if back { secs(5) } else { timeout + secs(1) };
+            assert!(settles(&mut world, within, delivery));
+        }
+        for delivery in batch {
+            let outcome = delivery.try_get().unwrap();
+            match outcome {
+                Ok(_) => assert!(back),
+                Err(error) => {
+                    assert!(!back);
+                    let told = (error.reason(), error.fate());
+                    assert_eq!(told, (FailureReason::Expired, Fate::NotWritten));
+                }
+            }
+        }
+        assert!(world.sender.is_drained());
     }
 }
