@@ -93,7 +93,7 @@ pub enum Event<R> {
     /// The view of the cluster was renewed.
     Metadata(MetadataUpdate),
     /// The cluster says of a topic that is tracked that it cannot be used, or not now. Told after
-    /// each answer that says so.
+    /// each answer that says so; without one, if no topic can have that name.
     TopicError {
         /// The topic.
         topic: Arc<str>,

@@ -437,7 +437,7 @@ fn topics_that_may_not_or_cannot_be_are_told_and_do_not_hurry() {
     let mut net = Net::with_topic();
     for (name, error) in [
         ("secret", ErrorCode::TOPIC_AUTHORIZATION_FAILED),
-        ("a/b", ErrorCode::INVALID_TOPIC_EXCEPTION),
+        ("odd", ErrorCode::INVALID_TOPIC_EXCEPTION),
     ] {
         net.topic(name, &[]);
         net.topics.get_mut(name).expect("there").error = error;
@@ -450,6 +450,23 @@ fn topics_that_may_not_or_cannot_be_are_told_and_do_not_hurry() {
         net.advance(secs(20));
         assert_eq!(net.asked().len(), asked);
     }
+}
+
+#[test]
+fn a_name_that_no_topic_can_have_is_told_and_not_asked_for() {
+    let mut net = Net::with_topic();
+    let asked = net.asked().len();
+    for name in ["a/b", &"x".repeat(40_000)] {
+        net.client.track_topic(net.now, name);
+        net.run();
+        let error = ErrorCode::INVALID_TOPIC_EXCEPTION;
+        assert_eq!(net.topic_errors(), [(name, error)]);
+        assert!(!net.client.is_tracked(name));
+        net.take_events();
+    }
+    assert_eq!(net.asked().len(), asked);
+    net.update();
+    assert_eq!(net.asked().last().expect("asked").topics, ["t"]);
 }
 
 #[test]

@@ -20,6 +20,7 @@ impl Sender {
     pub(crate) fn ask_for_topics(&mut self, now: Instant) {
         let mut wanted = Vec::new();
         self.accumulator.drain_wanted_topics(&mut wanted);
+        let asked = !wanted.is_empty();
         for name in wanted {
             self.client.track_topic(now, &name);
             if let Some(heard) = self.client.cluster().topic(&name) {
@@ -31,6 +32,10 @@ impl Sender {
                 }
                 self.client.request_update(now, Why::NoPartition);
             }
+        }
+        if asked {
+            // Of a name that no topic can have the client tells at once.
+            self.pump(now);
         }
         let leaderless = self.board.take_leaderless();
         if leaderless.is_empty() {

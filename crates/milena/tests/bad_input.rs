@@ -9,7 +9,7 @@ use milena::{
     ConnectError, FailureReason, Fate, NotConnected, Producer, ProducerConfig, Record,
     RecordMetadata, SendError,
 };
-use milena_broker::{Act, ApiKey, Change, ClusterConfig, ErrorCode, Rule};
+use milena_broker::{Act, ApiKey, Change, ClusterConfig, ErrorCode, Release, Rule};
 use support::{closed, cluster, cluster_with, config};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -251,6 +251,35 @@ async fn a_topic_name_that_cannot_be_fails_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_name_that_no_topic_can_have_does_no_harm_to_others() {
+    // Its requests cannot have the longest of these names.
+    let server = cluster_with(ClusterConfig {
+        brokers: 1,
+        release: Release::V2_1,
+        ..ClusterConfig::default()
+    })
+    .await;
+    for topic in ["orders", "later"] {
+        server.cluster().create_topic(topic, 1).unwrap();
+    }
+    let producer = to(server.bootstrap())
+        .max_block(Duration::from_secs(30))
+        .connect()
+        .await
+        .unwrap();
+    delivered(&producer, "orders").await;
+    let connections = server.cluster().journal().connections().total;
+    let begin = Instant::now();
+    for name in ["", "..", "a/b", &"x".repeat(250), &"x".repeat(40_000)] {
+        let error = refused(&producer, name).await;
+        assert!(error.to_string().contains("is not valid"), "{error}");
+    }
+    assert!(begin.elapsed() < Duration::from_secs(10));
+    delivered(&producer, "later").await;
+    assert_eq!(server.cluster().journal().connections().total, connections);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_topic_whose_rights_are_mended_can_be_written_to() {
     let server = cluster(1).await;
     server.cluster().create_topic("orders", 1).unwrap();
@@ -277,20 +306,26 @@ async fn a_topic_whose_rights_are_mended_can_be_written_to() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_topic_that_failed_before_fails_with_what_was_said_of_it() {
     let server = cluster(1).await;
+    let forbidden = server.cluster().add_rule(
+        Rule::on(ApiKey::METADATA)
+            .topic("orders")
+            .error(ErrorCode::TOPIC_AUTHORIZATION_FAILED),
+    );
     let producer = to(server.bootstrap())
         .max_block(Duration::from_millis(1000))
         .connect()
         .await
         .unwrap();
-    let error = refused(&producer, "no such topic!").await;
-    assert!(error.to_string().contains("is not valid"), "{error}");
+    let error = refused(&producer, "orders").await;
+    assert!(error.to_string().contains("not authorized"), "{error}");
+    server.cluster().remove_rule(forbidden);
     // From now on nobody answers.
     let silent = Rule::on(ApiKey::METADATA).act(Act::Silence);
     server.cluster().add_rule(silent);
-    let error = refused(&producer, "no such topic!").await;
+    let error = refused(&producer, "orders").await;
     let text = error.to_string();
     assert!(
-        text.contains("max.block.ms") && text.contains("INVALID_TOPIC_EXCEPTION"),
+        text.contains("max.block.ms") && text.contains("TOPIC_AUTHORIZATION_FAILED"),
         "{text}"
     );
 }

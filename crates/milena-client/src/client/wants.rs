@@ -1,7 +1,7 @@
 //! What the owner wants: connections, requests, topics, an end.
 use std::time::{Duration, Instant};
 
-use milena_wire::{ApiKey, Version};
+use milena_wire::{ApiKey, ErrorCode, Version};
 use tracing::debug;
 
 use super::Client;
@@ -156,7 +156,16 @@ impl<R> Client<R> {
 
     /// Keeps metadata for a topic from now on; one that is new is asked for at once. Also renews
     /// its expiry.
+    ///
+    /// A name that no topic can have is not kept: the answer to it is an [`Event::TopicError`] with
+    /// `INVALID_TOPIC_EXCEPTION`, as a broker's would be. A request with a name that is too long could not be written or
+    /// read, and there would be no more metadata for any topic.
     pub fn track_topic(&mut self, now: Instant, topic: &str) {
+        if !is_topic_name(topic) {
+            let (topic, error) = (topic.into(), ErrorCode::INVALID_TOPIC_EXCEPTION);
+            self.events.push_back(Event::TopicError { topic, error });
+            return;
+        }
         if self.refresh.track(now, topic) && !self.shut_down {
             debug!(topic, "asking for the metadata of a new topic");
             self.drive(now);
@@ -239,6 +248,13 @@ impl<R> Client<R> {
     }
 }
 
+/// Whether Kafka lets a topic have this name.
+fn is_topic_name(name: &str) -> bool {
+    const LONGEST: usize = 249;
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    (1..=LONGEST).contains(&name.len()) && !matches!(name, "." | "..") && name.bytes().all(fits)
+}
+
 impl Endpoint<'_> {
     fn broker(&self) -> Option<Broker> {
         let port = u16::try_from(self.port).ok().filter(|&port| port > 0)?;
@@ -258,6 +274,17 @@ impl Endpoint<'_> {
 mod tests {
     use super::*;
     use crate::Config;
+
+    #[test]
+    fn names_are_those_that_kafka_allows() {
+        let (longest, longer) = ("x".repeat(249), "x".repeat(250));
+        for name in ["a", "A.b_c-9", "...", "_", "-", &longest] {
+            assert!(is_topic_name(name), "{name}");
+        }
+        for name in ["", ".", "..", "a b", "a/b", "é", "a\0", &longer] {
+            assert!(!is_topic_name(name), "{name}");
+        }
+    }
 
     #[test]
     #[expect(
