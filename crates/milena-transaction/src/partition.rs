@@ -16,6 +16,14 @@ pub struct Stamp {
     pub records: i32,
 }
 
+impl Stamp {
+    /// Whether it was given out after `other`, under the same identity.
+    fn is_after(&self, other: &Self) -> bool {
+        let behind = self.base.get().wrapping_sub(other.base.get()) & i32::MAX;
+        self.identity == other.identity && behind != 0 && behind < i32::MAX / 2
+    }
+}
+
 /// Which numbers the batches of one partition get.
 ///
 /// A partition keeps its identity until its own sequence has a hole: a batch that had a number
@@ -63,8 +71,15 @@ impl PartitionSequences {
     }
 
     /// A batch that had this stamp will never be sent again, and the broker may lack it.
+    ///
+    /// Of several holes the last one counts: what is accepted after it was accepted after all.
     pub fn mark_hole(&mut self, stamp: Stamp) {
-        if self.identity == Some(stamp.identity) && !matches!(self.hole, Some(Hole::NewLog)) {
+        let is_last = match self.hole {
+            None => true,
+            Some(Hole::After(hole)) => stamp.is_after(&hole),
+            Some(Hole::NewLog) => false,
+        };
+        if is_last && self.identity == Some(stamp.identity) {
             self.hole = Some(Hole::After(stamp));
         }
     }
@@ -79,11 +94,10 @@ impl PartitionSequences {
     /// The broker accepted `stamp`. When that comes after the hole, the hole was none: brokers
     /// accept numbers only without a gap.
     pub fn acknowledged(&mut self, stamp: Stamp) {
-        if let Some(Hole::After(hole)) = self.hole {
-            let behind = stamp.base.get().wrapping_sub(hole.base.get()) & i32::MAX;
-            if hole.identity == stamp.identity && behind != 0 && behind < i32::MAX / 2 {
-                self.hole = None;
-            }
+        if let Some(Hole::After(hole)) = self.hole
+            && stamp.is_after(&hole)
+        {
+            self.hole = None;
         }
     }
 
@@ -145,6 +159,25 @@ mod tests {
         partition.mark_hole(lost);
         partition.acknowledged(earlier);
         assert!(partition.has_hole());
+    }
+
+    #[test]
+    fn what_comes_before_the_last_of_two_holes_closes_neither() {
+        let producer = known();
+        // Also where the numbers begin anew between them.
+        for first in [0, i32::MAX - 3] {
+            let mut partition = PartitionSequences {
+                next: Sequence::new(first).unwrap(),
+                ..PartitionSequences::default()
+            };
+            let [a, b, c, d] = [(); 4].map(|()| partition.stamp(&producer, 3).unwrap());
+            partition.mark_hole(c);
+            partition.mark_hole(a);
+            partition.acknowledged(b);
+            assert!(partition.has_hole());
+            partition.acknowledged(d);
+            assert!(!partition.has_hole());
+        }
     }
 
     #[test]
