@@ -105,6 +105,7 @@ impl<R> Client<R> {
     ///
     /// The same seed and the same calls give the same actions.
     pub fn new(config: Config, seed: u64, now: Instant) -> Self {
+        let config = config.within_a_century();
         let mut rng = Rng::new(seed);
         let mut client = Self {
             bootstrap: Bootstrap::new(&config.bootstrap, &mut rng),
@@ -254,7 +255,7 @@ impl<R> Client<R> {
         self.refresh.is_tracked(topic)
     }
 
-    /// What the client was told at its making.
+    /// What the client was told at its making, durations of more than a century aside.
     pub fn config(&self) -> &Config {
         &self.config
     }

@@ -8,6 +8,8 @@ use crate::{Address, Backoff};
 
 /// How a [`Client`](crate::Client) behaves.
 ///
+/// Durations of more than a century count as one.
+///
 /// # Defaults
 /// | field | default |
 /// |---|---|
@@ -108,6 +110,39 @@ impl Config {
             required: Vec::new(),
             announced_writes: false,
         }
+    }
+}
+
+/// As good as for ever, and yet the clock can be asked for the time after it.
+const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
+impl Config {
+    /// The same with durations that can be added to any instant.
+    pub(crate) fn within_a_century(mut self) -> Self {
+        let backoffs = [
+            &mut self.reconnect_backoff,
+            &mut self.retry_backoff,
+            &mut self.connection_setup_timeout,
+        ];
+        for backoff in backoffs {
+            backoff.initial = backoff.initial.min(CENTURY);
+            backoff.max = backoff.max.min(CENTURY);
+        }
+        let others = [
+            &mut self.request_timeout,
+            &mut self.metadata_max_age,
+            &mut self.metadata_max_idle,
+            &mut self.bootstrap_stagger,
+        ];
+        let idle = self.connections_max_idle.as_mut();
+        let trigger = match &mut self.recovery {
+            Recovery::Rebootstrap(trigger) => Some(trigger),
+            Recovery::None => None,
+        };
+        for duration in others.into_iter().chain(idle).chain(trigger) {
+            *duration = (*duration).min(CENTURY);
+        }
+        self
     }
 }
 

@@ -4,7 +4,8 @@ mod net;
 use std::time::Duration;
 
 use milena_client::{
-    Backoff, BrokerFault, CloseReason, ConnectFailure, Event, LostReason, NodeState,
+    Backoff, BrokerFault, Client, CloseReason, Config, ConnectFailure, Event, LostReason,
+    NodeState, Recovery,
 };
 use milena_wire::ApiKey;
 use net::{Mode, Net, brokers, config, ms, node, secs};
@@ -280,6 +281,47 @@ fn who_wants_any_broker_is_connected_to_one_that_may_be_spoken_to() {
     net.run();
     let other = net.client.least_loaded(net.now).expect("another one");
     assert_ne!(net.client.node_of(other), Some(node(1)));
+}
+
+#[test]
+fn durations_without_end_are_endured() {
+    let forever = Backoff::new(Duration::MAX, Duration::MAX);
+    let settings = Config {
+        request_timeout: Duration::MAX,
+        reconnect_backoff: forever,
+        retry_backoff: forever,
+        connection_setup_timeout: forever,
+        connections_max_idle: Some(Duration::MAX),
+        metadata_max_age: Duration::MAX,
+        metadata_max_idle: Duration::MAX,
+        bootstrap_stagger: Duration::MAX,
+        recovery: Recovery::Rebootstrap(Duration::MAX),
+        ..config("b0:9092,b1:9092,b2:9092")
+    };
+    // The wait after a round of attempts that failed.
+    let mut net = Net::new(settings.clone());
+    for server in ["b0:9092", "b1:9092", "b2:9092"] {
+        net.modes.insert(server.to_owned(), Mode::Refused);
+    }
+    net.advance(secs(1_000_000));
+    assert!(!net.connects.is_empty());
+    // Metadata, requests, a silence, and the loss of a broker.
+    let mut net = Net::new(config("b1:9092"));
+    net.client = Client::new(settings, 1, net.now);
+    net.run();
+    net.topic("t", &[(1, 0), (2, 0)]);
+    net.client.track_topic(net.now, "t");
+    net.advance(secs(1));
+    let connection = net.reach(2);
+    let first = net.ask(connection, 1);
+    net.client.note_throttle(net.now, connection, i32::MAX);
+    net.reply(connection, first).expect("in order");
+    net.client.handle_timeout(net.now);
+    net.cut(connection);
+    net.client.want(net.now, node(2));
+    net.client.want_any(net.now);
+    net.advance(secs(1_000_000));
+    assert!(matches!(net.state(2), NodeState::BackingOff(_)));
 }
 
 #[test]

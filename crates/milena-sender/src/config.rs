@@ -30,7 +30,7 @@ impl Acks {
 
 /// The settings of a [`Sender`](crate::Sender). The names and defaults are Kafka's.
 ///
-/// The sender trusts them: what cannot go together (idempotence without `acks=all`, more than
+/// Durations of more than a century count as one. For the rest the sender trusts them: what cannot go together (idempotence without `acks=all`, more than
 /// five requests in flight with idempotence) is refused where a user writes it.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -63,6 +63,26 @@ pub struct Config {
     /// The settings of the connections. What is said above (`max_in_flight`, `request_timeout`), and what
     /// the sender needs of a broker, is filled in by the sender.
     pub client: milena_client::Config,
+}
+
+/// As good as for ever, and yet the clock can be asked for the time after it.
+const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
+impl Config {
+    /// The same with durations that can be added to any instant; the client does so with its own.
+    pub(crate) fn within_a_century(mut self) -> Self {
+        let durations = [
+            &mut self.linger,
+            &mut self.delivery_timeout,
+            &mut self.request_timeout,
+            &mut self.retry_backoff,
+            &mut self.retry_backoff_max,
+        ];
+        for duration in durations {
+            *duration = (*duration).min(CENTURY);
+        }
+        self
+    }
 }
 
 impl Default for Config {

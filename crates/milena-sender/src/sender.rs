@@ -100,7 +100,8 @@ impl Sender {
     /// A sender that begins to look for brokers with the first [`poll_action`](Self::poll_action).
     ///
     /// `seed` decides everything that is left to chance.
-    pub fn new(mut config: Config, accumulator: Arc<Accumulator>, seed: u64, now: Instant) -> Self {
+    pub fn new(config: Config, accumulator: Arc<Accumulator>, seed: u64, now: Instant) -> Self {
+        let mut config = config.within_a_century();
         // A request counts as begun from the moment it is handed to its connection, which writes at once.
         config.client.announced_writes = false;
         config.client.max_in_flight = config.max_in_flight;

@@ -283,3 +283,34 @@ fn a_batch_that_waits_to_be_cut_is_cut_by_another_connection_or_expires() {
         assert!(world.sender.is_drained());
     }
 }
+
+#[test]
+fn durations_without_end_are_endured() {
+    let records = accumulator::Config {
+        linger: Duration::MAX,
+        availability_timeout: Some(Duration::MAX),
+        ..accumulator::Config::default()
+    };
+    let mut config = Config {
+        linger: Duration::MAX,
+        delivery_timeout: Duration::MAX,
+        request_timeout: Duration::MAX,
+        retry_backoff: Duration::MAX,
+        retry_backoff_max: Duration::MAX,
+        ..Config::default()
+    };
+    config.client.metadata_max_age = Duration::MAX;
+    config.client.metadata_max_idle = Duration::MAX;
+    let (mut world, topic) = world(1, (config, records));
+    let lingers = append(&world, &topic, Target::Partition(0), 10);
+    assert!(!settles(&mut world, secs(1_000_000), &lingers));
+    let flush = world.accumulator.flush();
+    assert!(settles(&mut world, secs(1), &lingers));
+    let refused = Rule::on(ApiKey::PRODUCE)
+        .times(1)
+        .error(ErrorCode::NOT_ENOUGH_REPLICAS);
+    world.cluster.add_rule(refused);
+    let backs_off = append(&world, &topic, Target::Partition(0), 10);
+    assert!(!settles(&mut world, secs(1_000_000), &backs_off));
+    drop(flush);
+}
