@@ -1,5 +1,6 @@
 //! What the process has used so far, and what it used between two readings.
 
+use std::fs;
 use std::time::Instant;
 
 use milena_counting::Counts;
@@ -52,5 +53,16 @@ impl Reading {
 
 /// The most memory the process has held, in KiB.
 pub fn peak_kib() -> i64 {
-    getrusage(UsageWho::RUSAGE_SELF).map_or(0, |usage| usage.max_rss())
+    high_water()
+        .unwrap_or_else(|| getrusage(UsageWho::RUSAGE_SELF).map_or(0, |usage| usage.max_rss()))
+}
+
+/// What Linux says of this program. `getrusage` says no less than what the process held before it became this program,
+/// which is what its parent held.
+fn high_water() -> Option<i64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let held = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    held.split_whitespace().next()?.parse().ok()
 }
