@@ -189,17 +189,19 @@ pub fn judge(
             )
         }
         Goal::AtMostCodec(limit, plain) => {
-            let cost = codec
+            let allowed = codec
                 .zip(other(plain, Metric::Cpu))
                 .map(|(codec, plain)| limit * codec + plain);
-            let against = cost.map(|cost| (cost, "the codec alone and the rest"));
-            ratio(
-                format!("CPU ≤ {limit} of the codec's own + {plain}"),
-                Metric::Cpu,
-                1.0,
-                against,
-                false,
-            )
+            let compared = own(Metric::Cpu).zip(allowed);
+            Verdict {
+                goal: format!("CPU ≤ {limit} × the codec's own + {plain}'s cost"),
+                measured: compared.map(|(own, allowed)| {
+                    let far = far(own / allowed, 1.0, false);
+                    let (share, own, allowed) = (own / allowed, short(own), short(allowed));
+                    format!("{share:.2} of that ({own} against {allowed}){far}")
+                }),
+                met: compared.is_some_and(|(own, allowed)| own <= allowed),
+            }
         }
     }
 }
@@ -210,7 +212,11 @@ fn far(found: f64, limit: f64, most: bool) -> String {
     if missed <= 1.0 {
         return String::new();
     }
-    format!(", missed by {:.0} %", (missed - 1.0) * 100.0)
+    match (missed - 1.0) * 100.0 {
+        percent if percent < 0.05 => ", missed by less than 0.1 %".to_owned(),
+        percent if percent < 9.95 => format!(", missed by {percent:.1} %"),
+        percent => format!(", missed by {percent:.0} %"),
+    }
 }
 
 /// A figure in words.
@@ -254,6 +260,9 @@ pub fn short(value: f64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
+    use super::super::table::ROWS;
     use super::*;
 
     #[test]
@@ -275,6 +284,36 @@ mod tests {
     fn a_miss_says_by_how_much() {
         assert_eq!(far(0.3, 0.15, false), ", missed by 100 %");
         assert_eq!(far(0.1, 0.15, false), "");
+        assert_eq!(far(1.002, 1.0, false), ", missed by 0.2 %");
+        assert_eq!(far(1.0999, 1.0, false), ", missed by 10 %");
+        assert_eq!(far(1.0001, 1.0, false), ", missed by less than 0.1 %");
         assert_eq!(far(0.5, 1.0, true), ", missed by 100 %");
+    }
+
+    #[test]
+    fn a_codec_is_allowed_its_own_time_and_what_is_left_without_one() {
+        let cell = |cpu_us: u64| Cell {
+            label: "milena".to_owned(),
+            peer: false,
+            rival: false,
+            runs: vec![Outcome {
+                line: json!({ "phases": [{ "records": 1000, "user_us": cpu_us, "system_us": 0 }] }),
+                ..Outcome::default()
+            }],
+            failures: Vec::new(),
+        };
+        let measured = Measured::from([("zstd", vec![cell(3421)]), ("1KiB", vec![cell(375)])]);
+        let row = ROWS.iter().find(|row| row.name == "zstd").unwrap();
+        let verdict = judge(
+            &Goal::AtMostCodec(1.1, "1KiB"),
+            row,
+            0,
+            &measured,
+            Some(2800.0),
+        );
+        assert_eq!(verdict.goal, "CPU ≤ 1.1 × the codec's own + 1KiB's cost");
+        let measured = "0.99 of that (3421 against 3455)";
+        assert_eq!(verdict.measured.as_deref(), Some(measured));
+        assert!(verdict.met);
     }
 }

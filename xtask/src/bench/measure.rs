@@ -14,7 +14,7 @@ use super::payload;
 use super::rows::{CORES, Load, Metric};
 
 /// What a run gave: its result line, and what arrived.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Outcome {
     /// The result line.
     pub line: Value,
