@@ -30,6 +30,15 @@ impl Cell {
                 .collect(),
         )
     }
+
+    /// The run whose figure is nearest to the median.
+    pub fn typical(&self, metric: Metric) -> Option<&Outcome> {
+        let (median, ..) = self.median(metric)?;
+        let runs = self.runs.iter();
+        let apart = runs.filter_map(|run| Some(((run.metric(metric)? - median).abs(), run)));
+        let nearest = apart.min_by(|a, b| a.0.total_cmp(&b.0));
+        nearest.map(|(_, run)| run)
+    }
 }
 
 /// Median, least and greatest.

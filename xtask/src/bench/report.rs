@@ -50,6 +50,11 @@ pub fn table(row: &Row, cells: &[Cell]) -> String {
                 .map(|run| run.slope(field) * factor / run.slope("records"));
             super::judge::middle(runs.collect()).map_or(0.0, |(median, ..)| median)
         };
+        // Of one run, so that both add up to what it took.
+        let typical = cell.typical(Metric::Cpu);
+        let part = |field: &str| {
+            typical.map_or(0.0, |run| run.slope(field) * 1000.0 / run.slope("records"))
+        };
         let show = |metric| {
             cell.median(metric)
                 .map_or_else(|| "–".to_owned(), |(median, ..)| short(median))
@@ -60,8 +65,8 @@ pub fn table(row: &Row, cells: &[Cell]) -> String {
             short(cpu),
             short(low),
             short(high),
-            short(per("user_us", 1000.0)),
-            short(per("system_us", 1000.0)),
+            short(part("user_us")),
+            short(part("system_us")),
             least.map_or_else(
                 || "–".to_owned(),
                 |(least, _)| format!("{:.2}", cpu / least)
