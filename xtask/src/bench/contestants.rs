@@ -59,9 +59,16 @@ pub fn build(only: Option<&[String]>) -> Result<(Vec<Contestant>, Skipped)> {
     run::run(&mut run::cargo(
         "build --release --package milena-benches --bin bench-broker --bin bench-layer",
     ))?;
-    let wanted =
-        |name: &str| only.is_none_or(|only| only.iter().any(|one| one == name)) || name == "milena";
     let (mut built, mut skipped) = (Vec::new(), Vec::new());
+    let mut left_out = Skipped::new();
+    let mut wanted = |name: &str| {
+        let named = only.is_none_or(|only| only.iter().any(|one| one == name));
+        if !named && name != "milena" {
+            left_out.push((name.to_owned(), "left out by --only".to_owned()));
+            return false;
+        }
+        true
+    };
     let mut take = |name: &'static str, needs, made: Result<Vec<PathBuf>>| match made {
         Ok(command) => built.push(Contestant {
             name,
@@ -82,6 +89,7 @@ pub fn build(only: Option<&[String]>) -> Result<(Vec<Contestant>, Skipped)> {
     if wanted("java") {
         take("java", Needs::Compiler, java());
     }
+    skipped.append(&mut left_out);
     Ok((built, skipped))
 }
 

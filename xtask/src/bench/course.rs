@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 
 use super::brokers::Brokers;
 use super::contestants::{Contestant, Needs};
-use super::judge::{Cell, best};
+use super::judge::{Cell, Failure, best};
 use super::layers;
 use super::measure::{self, How, Outcome};
 use super::rows::{Goal, Load, Metric, Row};
@@ -49,7 +49,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// So many more records are sent at once than in a run that was too short.
 const MOST_MORE: f64 = 20.0;
 
-/// What a real Kafka takes changes more from run to run: so many times the span.
+/// What a real Kafka takes changes more from run to run: so many times the span, and the patience.
 const KAFKA_SPAN: u32 = 3;
 
 /// A row that is being measured.
@@ -113,8 +113,8 @@ impl<'a> Course<'a> {
             // Nobody always comes first, or after the same one.
             let index = (turn + round) % self.entries.len();
             let entry = &mut self.entries[index];
-            // In a quick comparison, whoever is far behind is measured once.
-            if self.quick && round > 0 && behind[index] {
+            // In a quick comparison, whoever is far behind is not measured again.
+            if self.quick && behind[index] && entry.is_known() {
                 continue;
             }
             for attempt in 0.. {
@@ -182,10 +182,8 @@ impl Entry<'_> {
         let Ok(outcome) = result else {
             return false;
         };
-        let span = match self.load.kafka {
-            true => extent.span * KAFKA_SPAN,
-            false => extent.span,
-        };
+        let times = if self.load.kafka { KAFKA_SPAN } else { 1 };
+        let span = extent.span * times;
         let share = span.as_secs_f64() / outcome.measured().as_secs_f64().max(1e-3);
         // What is expected to be just enough may be a little less.
         let is_short = self.load.rate == 0 && share > 1.5;
@@ -196,6 +194,11 @@ impl Entry<'_> {
         is_short
     }
 
+    /// Whether it has been measured, or has failed, often enough to be judged: once may be chance.
+    fn is_known(&self) -> bool {
+        self.cell.runs.len() >= 2 || self.cell.failures.len() >= 2
+    }
+
     /// Keeps what became of a run, and says so.
     fn keep(&mut self, row: &Row, round: usize, took: Duration, result: Result<Outcome>) {
         let label = &self.cell.label;
@@ -203,7 +206,8 @@ impl Entry<'_> {
             Ok(outcome) if !outcome.has_slope() => {
                 let failure = "three times as many records took no longer: not measured";
                 println!("  {round} {:<14} {label:<24} {failure}", row.name);
-                self.cell.failures.push(failure.to_owned());
+                let failure = Failure::Other(failure.to_owned());
+                self.cell.failures.push(failure);
             }
             Ok(outcome) => {
                 let cpu = outcome.metric(Metric::Cpu).unwrap_or(0.0);
@@ -216,7 +220,11 @@ impl Entry<'_> {
             }
             Err(error) => {
                 println!("  {round} {:<14} {label:<24} {error:#}", row.name);
-                self.cell.failures.push(format!("{error:#}"));
+                let failure = match error.downcast_ref() {
+                    Some(late) => Failure::Late(*late),
+                    None => Failure::Other(format!("{error:#}")),
+                };
+                self.cell.failures.push(failure);
             }
         }
     }
@@ -273,7 +281,7 @@ fn must_compress(cell: &mut Cell, load: &Load) {
     if wire.is_some_and(|wire| wire > 0.9 * load.size as f64) {
         cell.rival = false;
         let failure = format!("it does not count: {} was not done", load.compression);
-        cell.failures.push(failure);
+        cell.failures.push(Failure::Other(failure));
     }
 }
 
@@ -300,14 +308,15 @@ fn entries<'a>(
             },
         });
     };
+    let times = if load.kafka { KAFKA_SPAN } else { 1 };
     for contestant in contestants {
         let how = How {
             api: "",
             each: row.load.each,
             best: false,
             patience: match contestant.name {
-                "milena" => PATIENCE,
-                _ => extent.patience,
+                "milena" => PATIENCE * times,
+                _ => extent.patience * times,
             },
         };
         match contestant.name {

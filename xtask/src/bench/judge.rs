@@ -1,8 +1,10 @@
 //! Compares what was measured with the goals.
 
 use std::collections::BTreeMap;
+use std::fmt::{self, Display, Formatter};
 
-use super::measure::Outcome;
+use super::contestants::Skipped;
+use super::measure::{NotDone, Outcome};
 use super::rows::{Goal, Metric, Row};
 
 /// All runs of one program in one row.
@@ -17,7 +19,25 @@ pub struct Cell {
     /// Its runs that count.
     pub runs: Vec<Outcome>,
     /// Why others do not.
-    pub failures: Vec<String>,
+    pub failures: Vec<Failure>,
+}
+
+/// Why a run does not count.
+#[derive(Clone, Debug)]
+pub enum Failure {
+    /// It was not done in time: it is slower than whoever was.
+    Late(NotDone),
+    /// Anything else, of which nothing follows.
+    Other(String),
+}
+
+impl Display for Failure {
+    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Late(late) => late.fmt(out),
+            Self::Other(why) => out.write_str(why),
+        }
+    }
 }
 
 impl Cell {
@@ -66,6 +86,8 @@ pub struct Verdict {
     pub measured: Option<String>,
     /// Whether it was reached.
     pub met: bool,
+    /// Whether everybody was measured of whom it is not known that they are no better.
+    pub all: bool,
 }
 
 /// The best of the rivals in a figure, and whose it is.
@@ -81,8 +103,58 @@ pub fn best(cells: &[Cell], metric: Metric, most: bool) -> Option<(f64, &str)> {
     }
 }
 
-/// Judges one goal of one of milena's variants. `codec` is the codec's own time for a record of this row.
+/// Judges one goal of one of milena's variants. `codec` is the codec's own time for a record of this row. Whoever was
+/// skipped might have been better.
 pub fn judge(
+    goal: &Goal,
+    row: &Row,
+    variant: usize,
+    measured: &Measured,
+    skipped: &Skipped,
+    codec: Option<f64>,
+) -> Verdict {
+    let mut verdict = compare(goal, row, variant, measured, codec);
+    if let Goal::AtMostBest(metric, _) | Goal::AtLeastBest(metric, _) = *goal
+        && let Some(text) = &mut verdict.measured
+    {
+        let cells = measured.get(row.name).map_or(&[][..], Vec::as_slice);
+        let missing = missing(cells, metric, skipped);
+        verdict.all = missing.iter().all(|(.., slower)| *slower);
+        let named = missing
+            .iter()
+            .map(|(name, why, _)| format!("{name} ({why})"));
+        let named: Vec<_> = named.collect();
+        if !named.is_empty() {
+            text.push_str(&format!(" — not measured: {}", named.join(", ")));
+        }
+    }
+    verdict
+}
+
+/// The peers without a figure that counts: who, why, and whether it is known that they are no better.
+fn missing(cells: &[Cell], metric: Metric, skipped: &Skipped) -> Vec<(String, String, bool)> {
+    let mut missing = Vec::new();
+    for cell in cells.iter().filter(|cell| cell.peer) {
+        if cell.rival && cell.median(metric).is_some() {
+            continue;
+        }
+        let why = cell.failures.last().map(Failure::to_string);
+        let why = why.unwrap_or_else(|| "it says nothing of it".to_owned());
+        let mut failures = cell.failures.iter();
+        let late = failures.all(|failure| matches!(failure, Failure::Late(_)));
+        // Who is late may still hold less memory, or send fewer bytes.
+        let of_time = matches!(metric, Metric::Cpu | Metric::Throughput | Metric::P99);
+        let slower = !cell.failures.is_empty() && late && of_time;
+        missing.push((cell.label.clone(), why, slower));
+    }
+    for (name, why) in skipped.iter().filter(|(name, _)| name != "floor") {
+        let why = why.lines().next().unwrap_or_default();
+        missing.push((name.clone(), why.to_owned(), false));
+    }
+    missing
+}
+
+fn compare(
     goal: &Goal,
     row: &Row,
     variant: usize,
@@ -107,6 +179,7 @@ pub fn judge(
                 )
             }),
             met: found.is_some_and(|found| if most { found >= limit } else { found <= limit }),
+            all: true,
         }
     };
     let absolute = |text: String, metric, limit: f64, most: bool| {
@@ -115,6 +188,7 @@ pub fn judge(
             goal: text,
             measured: own.map(|own| format!("{}{}", short(own), far(own, limit, most))),
             met: own.is_some_and(|own| if most { own >= limit } else { own <= limit }),
+            all: true,
         }
     };
     match *goal {
@@ -210,6 +284,7 @@ pub fn judge(
                     format!("{share:.2} of that ({own} against {allowed}){far}")
                 }),
                 met: compared.is_some_and(|(own, allowed)| own <= allowed),
+                all: true,
             }
         }
     }
@@ -269,6 +344,8 @@ pub fn short(value: f64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use serde_json::json;
 
     use super::super::table::ROWS;
@@ -299,25 +376,58 @@ mod tests {
         assert_eq!(far(0.5, 1.0, true), ", missed by 100 %");
     }
 
+    fn cell(label: &str, cpu_us: &[u64]) -> Cell {
+        let peer = !label.starts_with("milena");
+        let run = |cpu_us: &u64| Outcome {
+            line: json!({ "phases": [{ "records": 1000, "user_us": cpu_us, "system_us": 0 }] }),
+            ..Outcome::default()
+        };
+        Cell {
+            label: label.to_owned(),
+            peer,
+            rival: peer,
+            runs: cpu_us.iter().map(run).collect(),
+            failures: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn who_was_not_measured_is_named_and_not_beaten_unless_late() {
+        let row = ROWS.iter().find(|row| row.name == "100B").unwrap();
+        let goal = Goal::AtMostBest(Metric::Cpu, 0.15);
+        let mut late = cell("krafka", &[]);
+        late.failures = vec![Failure::Late(NotDone(Duration::from_secs(6)))];
+        let cells = vec![cell("milena", &[70]), cell("kacrab", &[700]), late];
+        let mut measured = Measured::from([("100B", cells)]);
+        let mut skipped = vec![("floor".to_owned(), "left out by --only".to_owned())];
+        let verdict = judge(&goal, row, 0, &measured, &skipped, None);
+        assert!(verdict.met && verdict.all);
+        let text = "0.10 (70.0 against 700 of kacrab) — not measured: krafka (not done after 6 s)";
+        assert_eq!(verdict.measured.as_deref(), Some(text));
+
+        let mut failed = cell("partitionline", &[]);
+        failed.failures = vec![Failure::Other("producer queue full".to_owned())];
+        measured.entry("100B").or_default().push(failed);
+        skipped.push(("java".to_owned(), "it was not found\nat all".to_owned()));
+        let verdict = judge(&goal, row, 0, &measured, &skipped, None);
+        assert!(verdict.met && !verdict.all);
+        let text = format!("{text}, partitionline (producer queue full), java (it was not found)");
+        assert_eq!(verdict.measured, Some(text));
+    }
+
     #[test]
     fn a_codec_is_allowed_its_own_time_and_what_is_left_without_one() {
-        let cell = |cpu_us: u64| Cell {
-            label: "milena".to_owned(),
-            peer: false,
-            rival: false,
-            runs: vec![Outcome {
-                line: json!({ "phases": [{ "records": 1000, "user_us": cpu_us, "system_us": 0 }] }),
-                ..Outcome::default()
-            }],
-            failures: Vec::new(),
-        };
-        let measured = Measured::from([("zstd", vec![cell(3421)]), ("1KiB", vec![cell(375)])]);
+        let measured = Measured::from([
+            ("zstd", vec![cell("milena", &[3421])]),
+            ("1KiB", vec![cell("milena", &[375])]),
+        ]);
         let row = ROWS.iter().find(|row| row.name == "zstd").unwrap();
         let verdict = judge(
             &Goal::AtMostCodec(1.1, "1KiB"),
             row,
             0,
             &measured,
+            &Vec::new(),
             Some(2800.0),
         );
         assert_eq!(verdict.goal, "CPU ≤ 1.1 × the codec's own + 1KiB's cost");

@@ -1,5 +1,7 @@
 //! One run of one program: started, timed by itself, checked at the broker.
 
+use std::error::Error;
+use std::fmt::{self, Display, Formatter};
 use std::io::Read;
 use std::process::Stdio;
 use std::thread;
@@ -23,6 +25,18 @@ pub struct Outcome {
     /// With several brokers: what had arrived at all but the last, and when.
     pub samples: Vec<(Instant, u64)>,
 }
+
+/// A run that took longer than anybody waits.
+#[derive(Clone, Copy, Debug)]
+pub struct NotDone(pub Duration);
+
+impl Display for NotDone {
+    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
+        write!(out, "not done after {} s", self.0.as_secs())
+    }
+}
+
+impl Error for NotDone {}
 
 /// How a program is run besides the load.
 #[derive(Clone, Copy, Debug)]
@@ -163,7 +177,7 @@ fn start(
         if begun.elapsed() > how.patience {
             process.kill()?;
             process.wait()?;
-            bail!("not done after {} s", how.patience.as_secs());
+            return Err(NotDone(how.patience).into());
         }
         if load.brokers > 1 {
             samples.push((Instant::now(), brokers.count(topic)?.others));

@@ -116,7 +116,7 @@ fn compare(options: &Options) -> Result<()> {
         for (index, variant) in row.variants.iter().enumerate() {
             for goal in variant.goals {
                 let codec = codecs.get(row.name).copied();
-                let verdict = judge(goal, row, index, &measured, codec);
+                let verdict = judge(goal, row, index, &measured, &about.skipped, codec);
                 verdicts.push((row.name.to_owned(), variant.label(), verdict));
             }
         }
