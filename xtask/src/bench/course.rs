@@ -52,6 +52,10 @@ const MOST_MORE: f64 = 20.0;
 /// What a real Kafka takes changes more from run to run: so many times the span, and the patience.
 const KAFKA_SPAN: u32 = 3;
 
+/// The span with several brokers, in any comparison: what arrives between two answers of a slow one says little of the
+/// others. No run that counts takes less than two thirds of it, which is four seconds.
+const BROKERS_SPAN: Duration = Duration::from_secs(6);
+
 /// A row that is being measured.
 pub struct Course<'a> {
     row: &'a Row,
@@ -74,7 +78,10 @@ impl<'a> Course<'a> {
         scale: Option<f64>,
         kafka: &mut Option<Brokers>,
     ) -> Result<Self> {
-        let extent = if quick { QUICK } else { WHOLE };
+        let mut extent = if quick { QUICK } else { WHOLE };
+        if row.load.brokers > 1 {
+            extent.span = extent.span.max(BROKERS_SPAN);
+        }
         let share = match row.load.rate {
             0 => scale.unwrap_or(extent.flat),
             _ => extent.paced,

@@ -9,7 +9,8 @@ use std::process::Command;
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use super::judge::{Cell, Failure, Measured, Verdict, best, short};
+use super::judge::{Cell, Failure, Measured, Verdict, best, name, short};
+use super::measure::Outcome;
 use super::rows::{Metric, Row};
 use crate::run;
 
@@ -26,15 +27,14 @@ pub struct About {
 /// The table of one row.
 pub fn table(row: &Row, cells: &[Cell]) -> String {
     let mut out = format!("### {} — {}\n\n", row.name, row.about);
-    let paced = row.load.rate > 0;
+    let extras = extras(row);
     out.push_str("| client | CPU ns/record | least–most | user | system | of best peer | records/s | peak MiB | switches/1000 | bytes/record | records/batch |");
-    out.push_str(if paced {
-        " p50 ms | p99 ms | p99.9 ms |\n"
-    } else {
-        "\n"
-    });
-    out.push_str("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|");
-    out.push_str(if paced { "--:|--:|--:|\n" } else { "\n" });
+    for (heading, _) in &extras {
+        let _ = write!(out, " {heading} |");
+    }
+    out.push_str("\n|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|");
+    out.push_str(&"--:|".repeat(extras.len()));
+    out.push('\n');
     let least = best(cells, Metric::Cpu, false);
     for cell in cells {
         let _ = write!(out, "| {} |", cell.label);
@@ -78,16 +78,14 @@ pub fn table(row: &Row, cells: &[Cell]) -> String {
             show(Metric::Wire),
             show(Metric::Batch),
         );
-        if paced {
-            for percentile in ["p50_us", "p99_us", "p999_us"] {
-                let runs = cell.runs.iter().filter_map(|run| run.latency(percentile));
-                let median = super::judge::middle(runs.collect());
-                let _ = write!(
-                    out,
-                    " {} |",
-                    median.map_or_else(|| "–".to_owned(), |(median, ..)| short(median))
-                );
-            }
+        for (_, extra) in &extras {
+            let figures = cell.runs.iter().filter_map(|run| extra.of(run));
+            let median = super::judge::middle(figures.collect());
+            let _ = write!(
+                out,
+                " {} |",
+                median.map_or_else(|| "–".to_owned(), |(median, ..)| short(median))
+            );
         }
         out.push('\n');
         for failure in &cell.failures {
@@ -100,6 +98,37 @@ pub fn table(row: &Row, cells: &[Cell]) -> String {
         }
     }
     out
+}
+
+/// A column that only some rows have.
+enum Extra {
+    /// A percentile of latency.
+    Latency(&'static str),
+    /// A figure.
+    Figure(Metric),
+}
+
+impl Extra {
+    fn of(&self, run: &Outcome) -> Option<f64> {
+        match self {
+            Self::Latency(percentile) => run.latency(percentile),
+            Self::Figure(metric) => run.metric(*metric),
+        }
+    }
+}
+
+/// A row's columns besides those of all rows.
+fn extras(row: &Row) -> Vec<(&'static str, Extra)> {
+    let mut extras = Vec::new();
+    if row.load.rate > 0 {
+        extras.push(("p50 ms", Extra::Latency("p50_us")));
+        extras.push(("p99 ms", Extra::Latency("p99_us")));
+        extras.push(("p99.9 ms", Extra::Latency("p999_us")));
+    }
+    if row.load.brokers > 1 {
+        extras.push((name(Metric::Others), Extra::Figure(Metric::Others)));
+    }
+    extras
 }
 
 /// The table of goals.
@@ -209,10 +238,12 @@ fn cell(cell: &Cell) -> Value {
         "records_per_s": figure(Metric::Throughput),
         "p99_ms": figure(Metric::P99),
         "peak_mib": figure(Metric::Peak),
+        "others_per_s": figure(Metric::Others),
         "failures": cell.failures.iter().map(Failure::to_string).collect::<Vec<_>>(),
         "runs": cell.runs.iter().map(|run| json!({
             "line": run.line,
             "arrived": { "records": run.arrived.records, "bytes": run.arrived.bytes, "batches": run.arrived.batches },
+            "others_per_s": run.metric(Metric::Others),
         })).collect::<Vec<_>>(),
     })
 }
