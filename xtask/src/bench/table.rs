@@ -138,7 +138,7 @@ pub const ROWS: &[Row] = &[
     row("100B-keyed", "100 B, keyed", KEYED, &[by("handle", &[AtMostBest(Cpu, 0.20)])]),
     row("100B-headers", "100 B with two headers", HEADERS, &[by("handle", &[AtMostBest(Cpu, 0.25)])]),
     with_best(floored(row("1KiB", "1 KiB, unkeyed", KIB, &[
-        by("handle", &[AtMostBest(Cpu, 0.40), AtMostFloor(1.8)]),
+        by("handle", &[AtMostBest(Cpu, 0.40), AtMostFloor(1.8), PeakAboveBuffer(16.0)]),
         by("many", &[AtMostFloor(1.8)]),
     ]))),
     floored(row("10KiB", "10 KiB, unkeyed", TEN_KIB, &[
@@ -169,10 +169,10 @@ pub const ROWS: &[Row] = &[
     ]),
     own("6-flat", "6 partitions, keyed, 16 KiB batches", Load { records: 1_500_000, ..MANY }, &[by("handle", &[])]),
     row("2000-flat", "2,000 partitions, keyed, flat out", Load { partitions: 2000, ..MANY }, &[
-        by("handle", &[AtMostBest(Cpu, 1.0), AtMostOwn(Cpu, "6-flat", 2.5)]),
+        by("handle", &[AtMostBest(Cpu, 1.0), AtMostOwn(Cpu, "6-flat", 2.5), PeakAboveBuffer(16.0)]),
     ]),
     row("10000-flat", "10,000 partitions, keyed, flat out", Load { partitions: 10_000, ..MANY }, &[
-        by("handle", &[AtMostBest(Cpu, 1.0), AtMostOwn(Cpu, "6-flat", 4.0)]),
+        by("handle", &[AtMostBest(Cpu, 1.0), AtMostOwn(Cpu, "6-flat", 4.0), PeakAboveBuffer(16.0)]),
     ]),
     own("6-known", "6 partitions known, 6 used", KNOWN, &[by("handle", &[])]),
     own("10000-known", "10,000 partitions known, 6 used", Load { partitions: 10_000, ..KNOWN }, &[
