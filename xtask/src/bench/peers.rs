@@ -77,13 +77,11 @@ fn compare(options: &Options) -> Result<()> {
             bail!("there is no row `{name}`; --list names them all");
         }
     }
-    let rows: Vec<&Row> = ROWS
-        .iter()
-        .filter(|row| match options.rows.is_empty() {
-            true => row.quick || !options.quick,
-            false => named(row.name),
-        })
-        .collect();
+    let is_wanted = |row: &Row| match options.rows.is_empty() {
+        true => row.quick || !options.quick,
+        false => named(row.name),
+    };
+    let rows = with_references(is_wanted);
     let (contestants, skipped) = contestants::build(options.only.as_deref())?;
     let about = report::About {
         command: options.command.clone(),
@@ -93,8 +91,7 @@ fn compare(options: &Options) -> Result<()> {
     let mut measured = Measured::new();
     let mut codecs = BTreeMap::new();
     let mut kafka = None;
-    // Rows of milena alone that follow each other are compared with each other: by turns.
-    for group in rows.chunk_by(|row, next| !row.peers && !next.peers) {
+    for group in rows.chunk_by(|row, next| next.takes_turns_with(row)) {
         match measure_group(group, &contestants, options, &mut kafka) {
             Ok(courses) => {
                 for (row, (cells, codec)) in group.iter().zip(courses) {
@@ -112,7 +109,7 @@ fn compare(options: &Options) -> Result<()> {
         }
     }
     let mut verdicts = Vec::new();
-    for row in &rows {
+    for row in rows.iter().filter(|row| is_wanted(row)) {
         for (index, variant) in row.variants.iter().enumerate() {
             for goal in variant.goals {
                 let codec = codecs.get(row.name).copied();
@@ -135,10 +132,21 @@ fn compare(options: &Options) -> Result<()> {
     Ok(())
 }
 
+/// The rows that are wanted, and those that their goals refer to.
+fn with_references(is_wanted: impl Fn(&Row) -> bool) -> Vec<Row> {
+    let wanted = || ROWS.iter().filter(|row| is_wanted(row));
+    let referred: Vec<_> = wanted().flat_map(Row::references).collect();
+    let needed = ROWS.iter().filter_map(|row| match is_wanted(row) {
+        true => Some(*row),
+        false => referred.contains(&row.name).then(|| row.as_reference()),
+    });
+    needed.collect()
+}
+
 /// Measures rows, all in each round; `kafka` is the real one, as soon as a row has wanted it. Returns for each what was
 /// measured and what its codec itself took.
 fn measure_group(
-    rows: &[&Row],
+    rows: &[Row],
     contestants: &[Contestant],
     options: &Options,
     kafka: &mut Option<Brokers>,
@@ -157,4 +165,32 @@ fn measure_group(
     }
     println!("  {:.0} s", begun.elapsed().as_secs_f64());
     Ok(courses.into_iter().map(Course::end).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_goal_refers_to_comes_along_and_takes_turns() {
+        let rows = with_references(|row| row.name == "10000-flat" || row.name == "2000-flat");
+        let groups: Vec<_> = rows
+            .chunk_by(|row, next| next.takes_turns_with(row))
+            .collect();
+        assert_eq!(groups.len(), 1);
+        let names = groups[0].iter().map(|row| (row.name, row.peers));
+        let expected = [("6-flat", false), ("2000-flat", true), ("10000-flat", true)];
+        assert_eq!(Vec::from_iter(names), expected);
+
+        let rows = with_references(|row| row.name == "zstd");
+        let names = rows.iter().map(|row| (row.name, row.peers));
+        assert_eq!(Vec::from_iter(names), [("1KiB", false), ("zstd", true)]);
+    }
+
+    #[test]
+    fn rows_of_peers_that_are_not_compared_stay_apart() {
+        let rows = with_references(|row| row.name == "10B" || row.name == "100B");
+        let mut groups = rows.chunk_by(|row, next| next.takes_turns_with(row));
+        assert!(groups.all(|group| group.len() == 1));
+    }
 }

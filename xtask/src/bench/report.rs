@@ -155,7 +155,7 @@ pub fn goals(verdicts: &[(String, String, Verdict)]) -> String {
 pub fn write(
     dir: &Path,
     about: &About,
-    rows: &[&Row],
+    rows: &[Row],
     measured: &Measured,
     verdicts: &[(String, String, Verdict)],
 ) -> Result<()> {

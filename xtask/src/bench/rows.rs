@@ -172,6 +172,34 @@ pub struct Row {
 }
 
 impl Row {
+    /// The other rows that its goals compare it with.
+    pub fn references(&self) -> impl Iterator<Item = &'static str> {
+        let goals = self.variants.iter().flat_map(|variant| variant.goals);
+        goals.filter_map(|goal| match goal {
+            Goal::AtMostOwn(_, row, _) | Goal::AtLeastOwn(_, row, _) => Some(*row),
+            Goal::AtMostCodec(_, row) => Some(*row),
+            _ => None,
+        })
+    }
+
+    /// It with only what the goals of other rows need: the first of milena's ways to send.
+    pub fn as_reference(&self) -> Self {
+        Self {
+            variants: &self.variants[..1],
+            peers: false,
+            floor: false,
+            ..*self
+        }
+    }
+
+    /// Whether it takes turns with the row before it, as it does with what it is compared with.
+    pub fn takes_turns_with(&self, before: &Self) -> bool {
+        let alone = !self.peers && !before.peers;
+        let mut references = self.references();
+        alone
+            || references.any(|row| row == before.name || before.references().any(|one| one == row))
+    }
+
     /// Whether a goal compares with what the codec itself takes.
     pub fn asks_for_codec(&self) -> bool {
         let mut goals = self.variants.iter().flat_map(|variant| variant.goals);
