@@ -63,6 +63,8 @@ impl Peer for Kacrab {
                 settings.in_flight.to_string(),
             )
             .set("compression.type", settings.compression.as_str())
+            // Its own default of -1 is taken for 0, with which gzip stores bytes as they are.
+            .set("compression.gzip.level", "6")
             .build()
             .await?;
         producer.partitions_for(&settings.topic).await?;
