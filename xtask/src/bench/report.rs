@@ -125,6 +125,9 @@ fn extras(row: &Row) -> Vec<(&'static str, Extra)> {
         extras.push(("p99 ms", Extra::Latency("p99_us")));
         extras.push(("p99.9 ms", Extra::Latency("p999_us")));
     }
+    if row.load.allocations {
+        extras.push(("allocations/record", Extra::Figure(Metric::PerRecord)));
+    }
     if row.load.brokers > 1 {
         extras.push((name(Metric::Others), Extra::Figure(Metric::Others)));
     }
@@ -239,6 +242,7 @@ fn cell(cell: &Cell) -> Value {
         "p99_ms": figure(Metric::P99),
         "peak_mib": figure(Metric::Peak),
         "others_per_s": figure(Metric::Others),
+        "allocations_per_record": figure(Metric::PerRecord),
         "failures": cell.failures.iter().map(Failure::to_string).collect::<Vec<_>>(),
         "runs": cell.runs.iter().map(|run| json!({
             "line": run.line,

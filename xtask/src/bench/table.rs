@@ -192,7 +192,7 @@ pub const ROWS: &[Row] = &[
     own("slow-broker", "the same, one of them slow by 200 ms", Load { slow_ms: 200, ..THREE }, &[
         by("handle", &[AtLeastOwn(Others, "3-brokers", 0.9)]),
     ]),
-    own("allocations", "allocations, 16 KiB batches", COUNTED, &[
+    row("allocations", "allocations, 16 KiB batches", COUNTED, &[
         by("handle", &[AtMost(PerBatch, 3.0)]),
         by("many", &[AtMost(PerBatch, 3.0)]),
         awaited("handle", &[AtMost(PerRecord, 1.05)]),

@@ -37,6 +37,9 @@ pub trait Peer: Send + Sync + Sized + 'static {
     /// Whether sending blocks its thread: such a client gets threads of its own instead of tasks.
     const BLOCKS: bool = false;
 
+    /// Whether its allocations can be counted: those of C are not seen.
+    const COUNTS: bool = true;
+
     /// What must be known to compare it, such as a guarantee it lacks.
     const NOTE: Option<&'static str> = None;
 
@@ -113,7 +116,7 @@ async fn measure<P: Peer>(settings: &Settings, load: &Arc<Load>) -> Result<serde
         "phases": phases,
         "latency": latency,
         "peak_kib": usage::peak_kib(),
-        "counted": settings.allocations,
+        "counted": settings.allocations && P::COUNTS,
     }))
 }
 

@@ -51,6 +51,7 @@ impl Future {
 impl Peer for Future {
     const NAME: &'static str = "rdkafka-future";
     const VERSION: &'static str = peer_rdkafka::VERSION;
+    const COUNTS: bool = false;
 
     async fn connect(settings: &Settings) -> Result<Self> {
         Ok(Self {

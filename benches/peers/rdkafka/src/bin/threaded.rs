@@ -96,6 +96,7 @@ fn insist<'a, C: ProducerContext + 'static>(
 impl Peer for Threaded {
     const NAME: &'static str = "rdkafka-threaded";
     const VERSION: &'static str = peer_rdkafka::VERSION;
+    const COUNTS: bool = false;
     const BLOCKS: bool = true;
 
     async fn connect(settings: &Settings) -> Result<Self> {
