@@ -5,6 +5,7 @@ pub mod budgets;
 pub mod cold;
 pub mod contestants;
 pub mod course;
+pub mod expected;
 pub mod judge;
 pub mod layers;
 pub mod measure;

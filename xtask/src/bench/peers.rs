@@ -11,6 +11,7 @@ use super::brokers::Brokers;
 use super::cold;
 use super::contestants::{self, Contestant};
 use super::course::Course;
+use super::expected;
 use super::judge::{Cell, Measured, judge, middle};
 use super::report;
 use super::rows::Row;
@@ -126,6 +127,9 @@ fn compare(options: &Options) -> Result<()> {
         ));
     }
     println!("\n{}", report::goals(&verdicts));
+    if let Some(ratios) = expected::table(&measured) {
+        println!("{ratios}");
+    }
     report::write(&options.out, &about, &rows, &measured, &verdicts)?;
     report::plot(&options.out);
     println!("written to {}", options.out.display());

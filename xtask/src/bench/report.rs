@@ -9,6 +9,7 @@ use std::process::Command;
 use anyhow::Result;
 use serde_json::{Value, json};
 
+use super::expected;
 use super::judge::{Cell, Failure, Measured, Verdict, best, name, short};
 use super::measure::Outcome;
 use super::rows::{Metric, Row};
@@ -184,7 +185,11 @@ pub fn write(
     text.push_str(
         "- Settings, where a row does not say otherwise: idempotent, `acks=all`, five requests in flight, linger 5 ms, batches of 64 KiB, a buffer of 64 MiB, six partitions, one sending task on a runtime of one thread; records of random bytes. \"(best)\" is a client with its own best documented settings instead.\n",
     );
-    let _ = writeln!(text, "\n## Goals\n\n{}\n## Figures\n", goals(verdicts));
+    let _ = writeln!(text, "\n## Goals\n\n{}", goals(verdicts));
+    if let Some(ratios) = expected::table(measured) {
+        let _ = writeln!(text, "## Ratios to franz-go, earlier and now\n\n{ratios}");
+    }
+    text.push_str("## Figures\n\n");
     let mut raw = Vec::new();
     for row in rows {
         let Some(cells) = measured.get(row.name) else {
