@@ -87,7 +87,7 @@ impl<'a> Course<'a> {
             _ => extent.paced,
         };
         let load = row.load.scaled(share);
-        let entries = entries(row, load, contestants, extent);
+        let entries = entries(row, load, contestants, extent, quick);
         let mut own = None;
         if !load.kafka {
             own = Some(Brokers::start(&load)?);
@@ -297,63 +297,61 @@ fn entries<'a>(
     load: Load,
     contestants: &'a [Contestant],
     extent: Extent,
+    quick: bool,
 ) -> Vec<Entry<'a>> {
     let mut entries = Vec::new();
-    let mut add = |contestant: &'a Contestant, label: String, how| {
+    let mut add = |contestant: &'a Contestant, label: String, how: How<'a>| {
         let peer = contestant.name != "milena" && contestant.name != "floor";
+        let cell = Cell::new(label, peer, how.best);
         entries.push(Entry {
             contestant,
             how,
             load,
-            cell: Cell {
-                label,
-                peer,
-                rival: peer,
-                runs: Vec::new(),
-                failures: Vec::new(),
-            },
+            cell,
         });
     };
-    let times = if load.kafka { KAFKA_SPAN } else { 1 };
     for contestant in contestants {
         let how = How {
             api: "",
             each: row.load.each,
             best: false,
-            patience: match contestant.name {
-                "milena" => PATIENCE * times,
-                _ => extent.patience * times,
-            },
+            patience: patience(contestant, &load, extent),
         };
+        let best = row.has_best(quick).then_some(How { best: true, ..how });
         match contestant.name {
             "milena" => {
                 for variant in row.variants {
-                    let each = variant.each || row.load.each;
-                    add(
-                        contestant,
-                        format!("milena {}", variant.label()),
-                        How {
-                            api: variant.api,
-                            each,
-                            ..how
-                        },
-                    );
+                    let (api, each) = (variant.api, variant.each || row.load.each);
+                    let label = format!("milena {}", variant.label());
+                    add(contestant, label, How { api, each, ..how });
+                }
+                if let (Some(best), Some(first)) = (best, row.variants.first()) {
+                    let api = first.api;
+                    add(contestant, "milena (best)".to_owned(), How { api, ..best });
                 }
             }
             "floor" if row.floor => add(contestant, "floor".to_owned(), how),
             "floor" => {}
             name if row.peers => {
                 add(contestant, name.to_owned(), how);
-                if row.best {
-                    add(
-                        contestant,
-                        format!("{name} (best)"),
-                        How { best: true, ..how },
-                    );
+                if let Some(best) = best {
+                    add(contestant, format!("{name} (best)"), best);
                 }
             }
             _ => {}
         }
     }
     entries
+}
+
+/// The longest that a run may take.
+fn patience(contestant: &Contestant, load: &Load, extent: Extent) -> Duration {
+    let usual = match contestant.name {
+        "milena" => PATIENCE,
+        _ => extent.patience,
+    };
+    match load.kafka {
+        true => usual * KAFKA_SPAN,
+        false => usual,
+    }
 }

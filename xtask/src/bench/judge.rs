@@ -16,6 +16,8 @@ pub struct Cell {
     pub peer: bool,
     /// Whether goals are measured against it: a peer that has done the work.
     pub rival: bool,
+    /// Whether it had its own best settings instead of the common ones.
+    pub best: bool,
     /// Its runs that count.
     pub runs: Vec<Outcome>,
     /// Why others do not.
@@ -41,6 +43,18 @@ impl Display for Failure {
 }
 
 impl Cell {
+    /// One without runs; peers are rivals until it is known that they do less.
+    pub fn new(label: String, peer: bool, best: bool) -> Self {
+        Self {
+            label,
+            peer,
+            rival: peer,
+            best,
+            runs: Vec::new(),
+            failures: Vec::new(),
+        }
+    }
+
     /// The median of a figure, the least and the greatest.
     pub fn median(&self, metric: Metric) -> Option<(f64, f64, f64)> {
         middle(
@@ -49,6 +63,11 @@ impl Cell {
                 .filter_map(|run| run.metric(metric))
                 .collect(),
         )
+    }
+
+    /// Whether a figure says something of the client. With larger batches anybody's bytes become fewer.
+    fn is_comparable(&self, metric: Metric) -> bool {
+        !(self.best && metric == Metric::Wire)
     }
 
     /// The run whose figure is nearest to the median.
@@ -94,7 +113,7 @@ pub struct Verdict {
 pub fn best(cells: &[Cell], metric: Metric, most: bool) -> Option<(f64, &str)> {
     let figures = cells
         .iter()
-        .filter(|cell| cell.rival)
+        .filter(|cell| cell.rival && cell.is_comparable(metric))
         .filter_map(|cell| Some((cell.median(metric)?.0, cell.label.as_str())));
     if most {
         figures.max_by(|a, b| a.0.total_cmp(&b.0))
@@ -134,7 +153,10 @@ pub fn judge(
 /// The peers without a figure that counts: who, why, and whether it is known that they are no better.
 fn missing(cells: &[Cell], metric: Metric, skipped: &Skipped) -> Vec<(String, String, bool)> {
     let mut missing = Vec::new();
-    for cell in cells.iter().filter(|cell| cell.peer) {
+    let peers = cells
+        .iter()
+        .filter(|cell| cell.peer && cell.is_comparable(metric));
+    for cell in peers {
         if cell.rival && cell.median(metric).is_some() {
             continue;
         }
@@ -383,11 +405,8 @@ mod tests {
             ..Outcome::default()
         };
         Cell {
-            label: label.to_owned(),
-            peer,
-            rival: peer,
             runs: cpu_us.iter().map(run).collect(),
-            failures: Vec::new(),
+            ..Cell::new(label.to_owned(), peer, false)
         }
     }
 

@@ -163,7 +163,7 @@ pub struct Row {
     pub variants: &'static [Variant],
     /// Whether peers are measured too.
     pub peers: bool,
-    /// Whether the peers are measured in their own best configuration too.
+    /// Whether `--quick` measures everybody in their own best settings too.
     pub best: bool,
     /// Whether the floor is measured too.
     pub floor: bool,
@@ -182,11 +182,19 @@ impl Row {
         })
     }
 
+    /// Whether everybody is measured in their own best settings too. At a rate, or where a broker answers late, batches
+    /// are as large as that makes them, or the number in flight is what limits; what a real Kafka writes takes long.
+    pub fn has_best(&self, quick: bool) -> bool {
+        let is_flat = self.load.rate == 0 && self.load.delay_ms == 0 && !self.load.kafka;
+        self.best || (!quick && self.peers && is_flat)
+    }
+
     /// It with only what the goals of other rows need: the first of milena's ways to send.
     pub fn as_reference(&self) -> Self {
         Self {
             variants: &self.variants[..1],
             peers: false,
+            best: false,
             floor: false,
             ..*self
         }

@@ -81,7 +81,7 @@ const fn floored(row: Row) -> Row {
     Row { floor: true, ..row }
 }
 
-/// Peers in their own best settings too.
+/// Everybody in their own best settings too, even with `--quick`.
 const fn with_best(row: Row) -> Row {
     Row { best: true, ..row }
 }
