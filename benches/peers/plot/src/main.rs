@@ -11,7 +11,7 @@ use plotters::style::register_font;
 use serde_json::Value;
 
 /// Curves are told apart by these; milena's is the first.
-const LINES: [RGBColor; 8] = [
+const LINES: [RGBColor; 14] = [
     RGBColor(32, 110, 180),
     RGBColor(222, 140, 60),
     RGBColor(70, 150, 70),
@@ -20,6 +20,12 @@ const LINES: [RGBColor; 8] = [
     RGBColor(130, 90, 70),
     RGBColor(210, 110, 180),
     RGBColor(110, 110, 110),
+    RGBColor(60, 190, 200),
+    RGBColor(170, 170, 40),
+    RGBColor(20, 30, 90),
+    RGBColor(150, 210, 120),
+    RGBColor(90, 15, 35),
+    RGBColor(140, 180, 240),
 ];
 
 /// One program in one row.
@@ -68,19 +74,35 @@ fn main() -> Result<()> {
 fn figure(row: &Value) -> Result<Figure> {
     let cells = row["cells"].as_array().context("a row has cells")?;
     let entries = cells.iter().filter_map(|cell| {
-        let curves = cell["runs"][0]["line"]["latency"]["curve"].as_array();
+        let curve = typical(cell).and_then(|latency| latency["curve"].as_array());
         let point = |point: &Value| Some((point[0].as_f64()?, point[1].as_f64()? / 1000.0));
+        // The greatest latency is that of one record, not of a share.
+        let points = curve.into_iter().flatten().filter_map(point);
+        let points = points.filter(|(share, _)| *share < 1.0);
         Some(Entry {
             label: cell["label"].as_str()?.to_owned(),
             peer: cell["peer"].as_bool()?,
             cpu_ns: cell["cpu_ns"][0].as_f64()?,
-            curve: curves.map_or_else(Vec::new, |curve| curve.iter().filter_map(point).collect()),
+            curve: points.collect(),
         })
     });
     Ok(Figure {
         title: row["about"].as_str().unwrap_or_default().to_owned(),
         entries: entries.collect(),
     })
+}
+
+/// The latencies of the run whose 99th percentile is nearest to the median.
+fn typical(cell: &Value) -> Option<&Value> {
+    let median = cell["p99_ms"][0].as_f64()?;
+    let runs = cell["runs"].as_array()?.iter();
+    let latencies = runs.map(|run| &run["line"]["latency"]);
+    let apart = latencies.filter_map(|latency| {
+        let millis = latency["p99_us"].as_f64()? / 1000.0;
+        Some(((millis - median).abs(), latency))
+    });
+    let nearest = apart.min_by(|a, b| a.0.total_cmp(&b.0));
+    nearest.map(|(_, latency)| latency)
 }
 
 #[derive(Clone, Copy)]
@@ -174,7 +196,7 @@ fn bars<B: DrawingBackend>(area: &Area<B>, figure: &Figure) -> Result<()> {
 fn latency<B: DrawingBackend>(area: &Area<B>, figure: &Figure) -> Result<()> {
     let said = |error: DrawingAreaErrorKind<B::ErrorType>| anyhow!("{error}");
     // One nine more is one step further to the right.
-    let nines = |share: f64| -(1.0 - share).max(0.0001).log10();
+    let nines = |share: f64| -(1.0 - share).log10();
     let points = figure.entries.iter().flat_map(|entry| &entry.curve);
     let most = points.map(|(_, millis)| *millis).fold(1.0, f64::max);
     let mut chart = ChartBuilder::on(area)
