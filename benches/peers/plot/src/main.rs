@@ -202,6 +202,7 @@ fn latency<B: DrawingBackend>(area: &Area<B>, figure: &Figure) -> Result<()> {
     let mut chart = ChartBuilder::on(area)
         .caption(format!("{}: latency", figure.title), ("sans-serif", 20))
         .margin(12)
+        .margin_right(30)
         .x_label_area_size(40)
         .y_label_area_size(60)
         .build_cartesian_2d(0.0..4.0, (0.1..most * 1.2).log_scale())
