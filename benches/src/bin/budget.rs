@@ -17,6 +17,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use cpu_time::ProcessTime;
 use milena::{Producer, Record};
+use milena_benches::usage;
 
 #[global_allocator]
 static ALLOCATOR: milena_counting::Counting = milena_counting::Counting;
@@ -71,10 +72,13 @@ async fn measure(
     if counts {
         milena_counting::start();
     }
-    let (begun, sent) = (ProcessTime::try_now()?, producer.snapshot().sent);
+    let sent = producer.snapshot().sent;
+    let before = usage::switches();
+    let begun = ProcessTime::try_now()?;
     send(producer, topic, used, BEFORE..ALL).await?;
     let cpu = begun.try_elapsed()?;
     milena_counting::stop();
+    let switches = usage::switches().zip(before);
     let now = producer.snapshot().sent;
     if now.records_acknowledged != ALL {
         bail!(
@@ -88,6 +92,9 @@ async fn measure(
         "batches": now.batches - sent.batches,
         "allocations": allocated.calls,
         "allocated_bytes": allocated.bytes,
+        "switches": switches.map(|(after, before)| after.saturating_sub(before)),
+        "peak_kib": usage::peak_kib(),
+        "records": ALL - BEFORE,
         "cpu_ns": cpu.as_nanos() as f64 / (ALL - BEFORE) as f64,
     }))
 }

@@ -1,4 +1,5 @@
-//! `cargo xtask bench budgets`: what the public API may cost, measured against a broker in another process.
+//! `cargo xtask bench budgets`: what the public API may cost, measured against a broker in another process; and what the
+//! whole pipeline takes, for `cargo xtask bench`.
 
 use std::process::Command;
 
@@ -22,10 +23,8 @@ const ROUNDS: usize = 15;
 
 /// Measures both budgets; beyond one of them is an error.
 pub fn main() -> Result<()> {
-    run::run(&mut run::cargo(
-        "build --release --package milena-benches --bin bench-broker --bin bench-budget",
-    ))?;
-    let load = ROWS.first().context("there are rows")?.load;
+    build()?;
+    let load = load()?;
     let mut beyond = Vec::new();
 
     let counted = ask(&load, 6, 6, true)?;
@@ -63,6 +62,38 @@ pub fn main() -> Result<()> {
         bail!("beyond the budget: {}", beyond.join(", "));
     }
     Ok(())
+}
+
+/// Prints what the whole pipeline takes: the producer and what it does to talk to a broker.
+pub fn pipeline() -> Result<()> {
+    build()?;
+    let counted = ask(&load()?, 6, 6, false)?;
+    let number = |name: &str| counted[name].as_f64();
+    let show = |number: Option<f64>, digits: usize| {
+        number.map_or_else(|| "–".to_owned(), |number| format!("{number:.digits$}"))
+    };
+    let switches = number("switches").zip(number("records"));
+    println!(
+        "whole pipeline, 100 B to a broker in another process: {} ns a record, {} context switches per 1000 records, \
+         peak memory {} MiB",
+        show(number("cpu_ns"), 1),
+        show(
+            switches.map(|(switches, records)| switches * 1000.0 / records),
+            2
+        ),
+        show(number("peak_kib").map(|peak| peak / 1024.0), 1),
+    );
+    Ok(())
+}
+
+fn build() -> Result<()> {
+    run::run(&mut run::cargo(
+        "build --release --package milena-benches --bin bench-broker --bin bench-budget",
+    ))
+}
+
+fn load() -> Result<Load> {
+    Ok(ROWS.first().context("there are rows")?.load)
 }
 
 /// One run of the public API against a broker of its own.

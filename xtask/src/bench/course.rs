@@ -117,7 +117,7 @@ impl<'a> Course<'a> {
         }
         let behind = behind(row, &self.entries);
         for turn in 0..self.entries.len() {
-            // Nobody always comes first, or after the same one.
+            // Nobody always comes first; who comes after whom stays the same.
             let index = (turn + round) % self.entries.len();
             let entry = &mut self.entries[index];
             // In a quick comparison, whoever is far behind is not measured again.

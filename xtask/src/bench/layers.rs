@@ -9,8 +9,8 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use lexopt::{Arg, Parser};
 
-use super::payload;
 use super::table::ROWS;
+use super::{budgets, payload};
 use crate::run::{self, root, target};
 
 /// How far a figure may be from the one that is kept.
@@ -152,7 +152,7 @@ fn text(counted: &[(String, String, f64)]) -> Result<String> {
     Ok(out)
 }
 
-/// `cargo xtask bench`: times by criterion, allocations, and instructions where valgrind is.
+/// `cargo xtask bench`: allocations, what the whole pipeline takes, instructions where valgrind is, times by criterion.
 pub fn all() -> Result<()> {
     build()?;
     println!(
@@ -174,13 +174,15 @@ pub fn all() -> Result<()> {
             bytes / units
         );
     }
-    if need_valgrind().is_ok() {
-        for (name, unit) in list()? {
-            println!(
-                "{name:<18} {:>16.1} instructions per {unit}",
-                instructions(&name)?
-            );
+    budgets::pipeline()?;
+    match need_valgrind() {
+        Ok(()) => {
+            for (name, unit) in list()? {
+                let instructions = instructions(&name)?;
+                println!("{name:<18} {instructions:>16.1} instructions per {unit}");
+            }
         }
+        Err(error) => println!("instructions are left out: {error:#}"),
     }
     run::run(&mut run::cargo(
         "bench --package milena-benches --bench layers",
