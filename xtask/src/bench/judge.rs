@@ -70,13 +70,16 @@ impl Cell {
         !(self.best && metric == Metric::Wire)
     }
 
-    /// The run whose figure is nearest to the median.
-    pub fn typical(&self, metric: Metric) -> Option<&Outcome> {
-        let (median, ..) = self.median(metric)?;
+    /// The run that has the median, or the two that it is the mean of.
+    pub fn typical(&self, metric: Metric) -> Vec<&Outcome> {
         let runs = self.runs.iter();
-        let apart = runs.filter_map(|run| Some(((run.metric(metric)? - median).abs(), run)));
-        let nearest = apart.min_by(|a, b| a.0.total_cmp(&b.0));
-        nearest.map(|(_, run)| run)
+        let mut runs: Vec<_> = runs
+            .filter_map(|run| Some((run.metric(metric)?, run)))
+            .collect();
+        runs.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let before = runs.len().saturating_sub(1) / 2;
+        let middle = runs.iter().skip(before).take(2 - runs.len() % 2);
+        middle.map(|(_, run)| *run).collect()
     }
 }
 
@@ -378,6 +381,22 @@ mod tests {
         assert_eq!(middle(vec![3.0, 1.0, 2.0]), Some((2.0, 1.0, 3.0)));
         assert_eq!(middle(vec![4.0, 1.0]), Some((2.5, 1.0, 4.0)));
         assert_eq!(middle(vec![]), None);
+    }
+
+    #[test]
+    fn what_is_typical_has_the_median() {
+        for cpu_us in [&[90, 70, 80][..], &[60, 90, 70, 80], &[90], &[]] {
+            let cell = cell("kacrab", cpu_us);
+            let typical = cell.typical(Metric::Cpu);
+            let figures: Vec<_> = typical
+                .iter()
+                .filter_map(|run| run.metric(Metric::Cpu))
+                .collect();
+            assert_eq!(figures.len(), cpu_us.len().min(2 - cpu_us.len() % 2));
+            let mean = figures.iter().sum::<f64>() / figures.len() as f64;
+            let median = cell.median(Metric::Cpu).map(|(median, ..)| median);
+            assert_eq!(median, (!cpu_us.is_empty()).then_some(mean));
+        }
     }
 
     #[test]

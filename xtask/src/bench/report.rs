@@ -52,10 +52,12 @@ pub fn table(row: &Row, cells: &[Cell]) -> String {
                 .map(|run| run.slope(field) * factor / run.slope("records"));
             super::judge::middle(runs.collect()).map_or(0.0, |(median, ..)| median)
         };
-        // Of one run, so that both add up to what it took.
+        // Of the same runs as the median, so that both add up to it.
         let typical = cell.typical(Metric::Cpu);
         let part = |field: &str| {
-            typical.map_or(0.0, |run| run.slope(field) * 1000.0 / run.slope("records"))
+            let runs = typical.iter();
+            let figures = runs.map(|run| run.slope(field) * 1000.0 / run.slope("records"));
+            figures.sum::<f64>() / typical.len() as f64
         };
         let show = |metric| {
             cell.median(metric)
