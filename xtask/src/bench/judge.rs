@@ -142,10 +142,13 @@ pub fn judge(
         let cells = measured.get(row.name).map_or(&[][..], Vec::as_slice);
         let missing = missing(cells, metric, skipped);
         verdict.all = missing.iter().all(|(.., slower)| *slower);
-        let named = missing
-            .iter()
-            .map(|(name, why, _)| format!("{name} ({why})"));
-        let named: Vec<_> = named.collect();
+        // Who is missing for the same reason is named together.
+        let groups = missing.chunk_by(|one, next| one.1 == next.1);
+        let groups = groups.map(|group| {
+            let names: Vec<_> = group.iter().map(|(name, ..)| name.as_str()).collect();
+            format!("{} ({})", names.join(" and "), group[0].1)
+        });
+        let named: Vec<_> = groups.collect();
         if !named.is_empty() {
             text.push_str(&format!(" — not measured: {}", named.join(", ")));
         }
