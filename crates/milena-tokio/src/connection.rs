@@ -254,10 +254,14 @@ impl Future for Carrier<'_> {
                     return Poll::Pending;
                 }
             }
-            if this.line.bell.sleep(cx.waker(), this.deadline)
-                && poll_until(cx, this.sleep.as_mut(), this.deadline).is_pending()
-            {
-                return Poll::Pending;
+            if this.line.bell.sleep(cx.waker(), this.deadline) {
+                // The order may have come before the visit of `next_work`, which takes every call for a ring.
+                if this.line.hang_up.load(Ordering::SeqCst) {
+                    return Poll::Ready(Obit::HungUp);
+                }
+                if poll_until(cx, this.sleep.as_mut(), this.deadline).is_pending() {
+                    return Poll::Pending;
+                }
             }
         }
     }
@@ -321,6 +325,8 @@ impl Carrier<'_> {
                         self.next_work(Some(Done::Sealed(sealed)));
                     }
                     Err(error) => {
+                        // A thread tells its end once.
+                        self.work = Work::Nothing;
                         give_up(self.core, &error);
                         return Poll::Ready(Err(io::Error::other(error)));
                     }
