@@ -149,9 +149,9 @@ impl Producer {
     /// Accepts a record and calls back with its outcome.
     ///
     /// Callbacks are called one after the other, as outcomes become known, on a task of the producer: they must be quick
-    /// and must not block. Those of a batch are called in the order of its records, and so are those of all records of a
-    /// partition that are acknowledged by an idempotent producer. A record that fails for good may be told of before an
-    /// older one that is being tried again. One that panics harms no other. Waits as [`send`](Self::send) does.
+    /// and must not block. Those of a batch are called in the order of its records. Batches of a partition are told of in
+    /// order too, unless an older one is being tried again, compressed or cut when a younger one has its outcome. One
+    /// that panics harms no other. Waits as [`send`](Self::send) does.
     ///
     /// # Errors
     /// As for `send`; then the callback is not called.
