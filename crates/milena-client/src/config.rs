@@ -113,8 +113,8 @@ impl Config {
     }
 }
 
-/// As good as for ever, and yet the clock can be asked for the time after it.
-const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+/// As good as for ever, and yet it can be added to any instant: longer durations count as this one.
+pub const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 impl Config {
     /// The same with durations that can be added to any instant.

@@ -155,7 +155,7 @@ pub use address::{Address, BadAddress};
 pub use backoff::Backoff;
 pub use client::{Client, Endpoint, LeaderHint};
 pub use cluster::{Broker, Cluster, PartitionMetadata, TopicMetadata};
-pub use config::{Config, Recovery};
+pub use config::{CENTURY, Config, Recovery};
 pub use event::{
     Action, Answer, Event, LostReason, MetadataFailure, MetadataUpdate, NodeState, Why,
 };

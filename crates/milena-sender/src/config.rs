@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use milena_client::CENTURY;
 use milena_record::Compression;
 
 /// How many replicas must have a batch before its records count as delivered (`acks`).
@@ -30,8 +31,8 @@ impl Acks {
 
 /// The settings of a [`Sender`](crate::Sender). The names and defaults are Kafka's.
 ///
-/// Durations of more than a century count as one. For the rest the sender trusts them: what cannot go together (idempotence without `acks=all`, more than
-/// five requests in flight with idempotence) is refused where a user writes it.
+/// Durations of more than a century count as one. For the rest the sender trusts them: what cannot go together
+/// (idempotence without `acks=all`, more than five requests in flight with idempotence) is refused where a user writes it.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// `acks`, by default all.
@@ -64,9 +65,6 @@ pub struct Config {
     /// the sender needs of a broker, is filled in by the sender.
     pub client: milena_client::Config,
 }
-
-/// As good as for ever, and yet the clock can be asked for the time after it.
-const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 impl Config {
     /// The same with durations that can be added to any instant; the client does so with its own.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use milena_tokio::client::{Address, BadAddress};
+use milena_tokio::client::{Address, BadAddress, CENTURY};
 
 use super::{ConfigError, MetadataRecovery, ProducerConfig};
 use crate::Acks;
@@ -41,9 +41,6 @@ pub(crate) struct Settings {
 
 /// Times that travel or are compared as 32-bit milliseconds.
 const MAX_TIME: Duration = Duration::from_millis(i32::MAX as u64);
-
-/// Longer times are as good as this one, which can be added to any instant.
-const CENTURY: Duration = Duration::from_secs(100 * 365 * 86_400);
 
 impl ProducerConfig {
     /// Checks every setting and the rules among them, as [`build`](Self::build) does first.
