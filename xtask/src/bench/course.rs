@@ -115,13 +115,18 @@ impl<'a> Course<'a> {
             let ns = layers::codec_ns(load.compression, load.batch)?;
             self.codec.push(ns);
         }
-        let behind = behind(row, &self.entries);
+        let cells: Vec<_> = self
+            .entries
+            .iter()
+            .map(|entry| entry.cell.clone())
+            .collect();
+        let behind = behind(row, &cells);
         for turn in 0..self.entries.len() {
             // Nobody always comes first; who comes after whom stays the same.
             let index = (turn + round) % self.entries.len();
             let entry = &mut self.entries[index];
             // In a quick comparison, whoever is far behind is not measured again.
-            if self.quick && behind[index] && entry.is_known() {
+            if self.quick && behind[index] {
                 continue;
             }
             for attempt in 0.. {
@@ -200,11 +205,6 @@ impl Entry<'_> {
         is_short
     }
 
-    /// Whether it has been measured, or has failed, often enough to be judged: once may be chance.
-    fn is_known(&self) -> bool {
-        self.cell.runs.len() >= 2 || self.cell.failures.len() >= 2
-    }
-
     /// Keeps what became of a run, and says so.
     fn keep(&mut self, row: &Row, round: usize, took: Duration, result: Result<Outcome>) {
         let label = &self.cell.label;
@@ -246,9 +246,11 @@ fn warm_up(row: &Row, entries: &[Entry<'_>], extent: Extent, kafka: &mut Brokers
     }
 }
 
-/// Which peers are far behind the best one in all that this row's goals compare with it, or could not be measured.
-fn behind(row: &Row, entries: &[Entry<'_>]) -> Vec<bool> {
-    let cells: Vec<_> = entries.iter().map(|entry| entry.cell.clone()).collect();
+/// One run may have been chance: it is believed if it is so many times farther behind.
+const DOUBT: f64 = 1.6;
+
+/// Which peers are far behind the best one in all that this row's goals compare with it, or failed twice.
+fn behind(row: &Row, cells: &[Cell]) -> Vec<bool> {
     let goals = row.variants.iter().flat_map(|variant| variant.goals);
     let mut compared: Vec<_> = goals
         .filter_map(|goal| match goal {
@@ -264,9 +266,13 @@ fn behind(row: &Row, entries: &[Entry<'_>]) -> Vec<bool> {
     }
     let far = |cell: &Cell, metric, times: f64| {
         let most = metric == Metric::Throughput;
-        let (Some((best, _)), Some((own, ..))) = (best(&cells, metric, most), cell.median(metric))
+        let (Some((best, _)), Some((own, ..))) = (best(cells, metric, most), cell.median(metric))
         else {
             return true;
+        };
+        let times = match cell.runs.len() {
+            1 => times * DOUBT,
+            _ => times,
         };
         if most {
             own * times < best
@@ -276,7 +282,8 @@ fn behind(row: &Row, entries: &[Entry<'_>]) -> Vec<bool> {
     };
     let far = |cell: &Cell| {
         let mut compared = compared.iter();
-        cell.peer && compared.all(|(metric, times)| far(cell, *metric, *times))
+        let is_known = !cell.runs.is_empty() || cell.failures.len() > 1;
+        cell.peer && is_known && compared.all(|(metric, times)| far(cell, *metric, *times))
     };
     cells.iter().map(far).collect()
 }
@@ -353,5 +360,32 @@ fn patience(contestant: &Contestant, load: &Load, extent: Extent) -> Duration {
     match load.kafka {
         true => usual * KAFKA_SPAN,
         false => usual,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::judge::tests::cell;
+    use super::super::table::ROWS;
+    use super::*;
+
+    #[test]
+    fn who_is_far_behind_is_not_measured_again() {
+        let row = ROWS.iter().find(|row| row.name == "100B").unwrap();
+        let mut failed = cell("java", &[]);
+        failed.failures = vec![Failure::Other("it fell over".to_owned())];
+        let mut cells = [
+            cell("milena", &[70]),
+            cell("rskafka", &[400]),
+            cell("kacrab", &[400 * 2]),
+            cell("krafka", &[400 * 3]),
+            cell("franz-go", &[400 * 2, 400 * 2]),
+            failed,
+        ];
+        let expected = [false, false, false, true, true, false];
+        assert_eq!(behind(row, &cells), expected);
+        let again = Failure::Other("and again".to_owned());
+        cells[5].failures.push(again);
+        assert!(behind(row, &cells)[5]);
     }
 }

@@ -371,7 +371,7 @@ pub fn short(value: f64) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::time::Duration;
 
     use serde_json::json;
@@ -420,7 +420,7 @@ mod tests {
         assert_eq!(far(0.5, 1.0, true), ", missed by 100 %");
     }
 
-    fn cell(label: &str, cpu_us: &[u64]) -> Cell {
+    pub(in super::super) fn cell(label: &str, cpu_us: &[u64]) -> Cell {
         let peer = !label.starts_with("milena");
         let run = |cpu_us: &u64| Outcome {
             line: json!({ "phases": [{ "records": 1000, "user_us": cpu_us, "system_us": 0 }] }),
