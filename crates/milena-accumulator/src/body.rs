@@ -57,9 +57,9 @@ pub(crate) fn own(pages: &mut Arc<Pages>) -> &mut Pages {
 }
 
 impl Pages {
-    /// Empty ones, with room for so many chunks.
-    pub(crate) fn with_capacity(chunks: usize) -> Self {
-        Self::of(Vec::with_capacity(chunks), 0)
+    /// Empty ones, with room for one chunk: where partitions are many, most batches have no more.
+    pub(crate) fn fresh() -> Arc<Self> {
+        Arc::new(Self::of(Vec::with_capacity(1), 0))
     }
 
     fn of(chunks: Vec<Vec<u8>>, len: usize) -> Self {
@@ -117,11 +117,6 @@ impl Pages {
     /// Takes the chunks out.
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = Vec<u8>> {
         self.chunks.drain(..)
-    }
-
-    /// How many chunks there is room for.
-    pub(crate) fn capacity(&self) -> usize {
-        self.chunks.capacity()
     }
 }
 
@@ -378,14 +373,15 @@ mod tests {
 
     #[test]
     fn chunks_are_summed_up_to_the_first_value_by_reference() {
-        let mut pages = Pages::with_capacity(4);
+        let mut fresh = Pages::fresh();
+        let pages = own(&mut fresh);
         pages.push_summed(b"ab".to_vec());
         pages.push_summed(b"cd".to_vec());
         pages.cut(1, Bytes::from_static(b"value"));
         pages.push_summed(b"ef".to_vec());
         pages.push(b"g".to_vec());
         let pool = Arc::new(Pool::new(100, 4, 16));
-        let body = Body::new(Arc::new(pages), 12, &pool, 0, Period::default());
+        let body = Body::new(fresh, 12, &pool, 0, Period::default());
         let (sum, rest) = body.summed();
         let header = BatchHeader::new(Codec::None, 1, 0, 0);
         assert_eq!(

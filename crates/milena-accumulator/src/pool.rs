@@ -21,7 +21,7 @@ use crate::way::{Period, Way};
 pub(crate) struct Pool {
     chunk: usize,
     total: usize,
-    /// How many chunks there is room for in the pages of a batch.
+    /// How many chunks there is room for in a list of several.
     list: usize,
     /// How many pages are kept: one for each full batch that there is memory for.
     spare: usize,
@@ -124,7 +124,7 @@ impl Pool {
         let spare = if fresh { state.pages.pop() } else { None };
         drop(state);
         if fresh {
-            stock.pages = Some(self.pages_or_new(spare));
+            stock.pages = Some(spare.unwrap_or_else(Pages::fresh));
         }
         Some(stock)
     }
@@ -147,11 +147,7 @@ impl Pool {
     /// Pages for a new batch.
     pub(crate) fn pages(&self) -> Arc<Pages> {
         let spare = self.lock().pages.pop();
-        self.pages_or_new(spare)
-    }
-
-    fn pages_or_new(&self, spare: Option<Arc<Pages>>) -> Arc<Pages> {
-        spare.unwrap_or_else(|| Arc::new(Pages::with_capacity(self.list)))
+        spare.unwrap_or_else(Pages::fresh)
     }
 
     /// Makes `chunks` chunks out of the stock's bytes ready to use.
@@ -210,9 +206,7 @@ impl Pool {
 
     fn keep_pages(&self, state: &mut State, pages: Option<Arc<Pages>>) {
         let room = state.pages.len() < self.spare;
-        state
-            .pages
-            .extend(pages.filter(|pages| room && pages.capacity() >= self.list));
+        state.pages.extend(pages.filter(|_| room));
     }
 
     /// After something came back, from a batch that was closed in some period or from none: serves those who wait.
