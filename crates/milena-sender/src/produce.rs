@@ -1,5 +1,6 @@
 //! Deciding what goes to a node: which partitions, how much of them, and under which names.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -18,6 +19,10 @@ use crate::sender::{Sender, Transmit};
 /// The highest version that names topics by name.
 const LAST_BY_NAME: i16 = 12;
 
+/// The most batches that a request takes. They are decided on under the sender's lock, and each takes memory until it is
+/// answered; more of them in one request are no cheaper.
+const MOST_BATCHES: usize = 1000;
+
 /// What a partition had for a request.
 enum Picked {
     Parcel(Parcel),
@@ -34,6 +39,12 @@ struct Filling {
     /// Whose batches it has.
     slots: Vec<Slot>,
     items: Vec<Item>,
+}
+
+impl Filling {
+    fn is_full(&self) -> bool {
+        self.items.len() >= MOST_BATCHES
+    }
 }
 
 impl Sender {
@@ -132,7 +143,7 @@ impl Sender {
                 self.board.unpop(node, slot);
                 break;
             }
-            if !self.take_one(now, slot, request) {
+            if request.is_full() || !self.take_one(now, slot, request) {
                 self.board.unpop(node, slot);
                 return;
             }
@@ -141,7 +152,7 @@ impl Sender {
         let holds = self.accumulator.is_paced() && !self.pressed();
         let mut last = None;
         while let Some((until, slot)) = self.board.next_lingering(node, last) {
-            if holds && until > now {
+            if (holds && until > now) || request.is_full() {
                 return;
             }
             last = Some((until, slot));
@@ -245,7 +256,9 @@ impl Sender {
         partition.round = self.round;
         partition.wire = Some((connection, node));
         if partition.in_flight.is_empty() {
-            partition.in_flight = self.spare_queues.pop().unwrap_or_default();
+            // Where partitions are many, most have one at a time: the least that a queue grows to is four.
+            let spare = self.spare_queues.pop();
+            partition.in_flight = spare.unwrap_or_else(|| VecDeque::with_capacity(1));
         }
         partition.in_flight.push_back(Parcel {
             stamp,

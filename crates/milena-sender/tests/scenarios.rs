@@ -163,6 +163,19 @@ fn an_open_batch_comes_along_unless_somebody_goes_on_to_fill_it() {
     }
 }
 
+#[test]
+fn thousands_of_batches_go_in_several_requests() {
+    let (mut world, topic) = roomy(1, 2500, 16 << 10);
+    for partition in 0..2500 {
+        put(&world, &topic, Target::Partition(partition), b"v");
+    }
+    let sent = |world: &World| world.sender.counters().records_acknowledged == 2500;
+    let until = world.elapsed() + secs(1);
+    assert!(world.run_until(until, |world| sent(world)));
+    let counters = world.sender.counters();
+    assert_eq!((counters.requests, counters.batches), (3, 2500));
+}
+
 /// A world where much is sent: 64 MiB of memory, batches of so many bytes, answers after 5 ms from brokers that forget
 /// what they get.
 fn roomy(brokers: usize, partitions: usize, batch_size: usize) -> (World, Arc<Topic>) {
