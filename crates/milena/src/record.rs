@@ -239,10 +239,11 @@ impl<'a> Message<'a> {
             name: Cow::Owned(header.key.to_owned()),
             value: header.value.map(|value| Data::from(value.to_vec())),
         });
+        let headers = List(headers.collect());
         Message {
             headers: Headers {
                 slice: &[],
-                own: Some(Box::new(List(headers.collect()))),
+                own: (!headers.0.is_empty()).then(|| Box::new(headers)),
             },
             key: self.key.into_owned(),
             value: self.value.into_owned(),
@@ -336,7 +337,7 @@ impl fmt::Debug for Message<'_> {
 #[derive(Clone, Default)]
 struct Headers<'a> {
     slice: &'a [Header<'a>],
-    /// Instead of the slice. Behind a pointer, so that what has none is dropped with a glance.
+    /// Instead of the slice, and never empty. Behind a pointer, so that what has none is dropped with a glance.
     own: Option<Box<List<'a>>>,
 }
 
@@ -385,6 +386,13 @@ mod tests {
         assert_eq!(message.value_bytes(), None);
         let headers: Vec<_> = message.iter_headers().map(|h| (h.key, h.value)).collect();
         assert_eq!(headers, [("a", Some(&b""[..])), ("b", None)]);
+    }
+
+    #[test]
+    fn headers_are_added_to_what_was_made_owned_without_any() {
+        let kept = [Header::new("trace", b"1")];
+        let owned = Record::to("t").value("v").into_owned();
+        assert_eq!(owned.headers(&kept).message().header_count(), 1);
     }
 
     #[test]
