@@ -100,6 +100,15 @@ impl ProducerConfig {
             self.receive_buffer.unwrap_or(0),
             int,
         )?;
+        // A request's header says its length by 16 bits.
+        let client_id = self.client_id.as_ref().map_or(0, String::len);
+        if client_id > i16::MAX as usize {
+            return Err(invalid(
+                "client.id",
+                format_args!("a name of {client_id} bytes"),
+                "it must have at most 32767 bytes",
+            ));
+        }
         if self.max_in_flight == 0 {
             return Err(invalid(
                 "max.in.flight.requests.per.connection",
@@ -412,6 +421,13 @@ mod tests {
         {
             assert!(now.checked_add(time * 2).is_some(), "{time:?}");
         }
+    }
+
+    #[test]
+    fn a_client_id_must_fit_into_a_request() {
+        let longest = i16::MAX as usize;
+        assert!(config().client_id("x".repeat(longest)).validate().is_ok());
+        assert!(text(config().client_id("x".repeat(longest + 1))).contains("client.id"));
     }
 
     #[test]
