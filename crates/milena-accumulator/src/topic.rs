@@ -232,10 +232,15 @@ impl Topic {
         for index in 0..built {
             self.store_leader(index, leaders.get(index as usize).copied().flatten());
         }
-        self.available_stale.store(true, Ordering::Release);
         let count = leaders.len() as u32;
         let before = self.count.swap(count, Ordering::AcqRel);
+        // After the count: whoever looks in between would keep the old one's partitions.
+        self.available_stale.store(true, Ordering::Release);
         self.settle(before == 0);
+        // Who gets a lane looks at the count under the partition's lock: either the new one, or before this.
+        for index in count..before {
+            let _queue = self.find(index).map(Partition::lock);
+        }
         for (lane, partition) in self.lanes.beyond(count) {
             let _queue = self.find(partition).map(Partition::lock);
             if lane.load(Ordering::Relaxed) == partition {
@@ -327,5 +332,30 @@ mod tests {
         assert_eq!(topic.partition_count(), 2);
         assert_eq!(topic.loads().count(), 2);
         assert_eq!(*topic.available(), [0, 1]);
+    }
+
+    #[test]
+    fn who_chooses_while_partitions_come_or_go_knows_of_it_afterwards() {
+        let topic = Topic::new("t".into(), 1, &slots(0, 6));
+        topic.update([1; 16], &[Some(1); 6]);
+        let over = AtomicBool::new(false);
+        let wrong = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    topic.any();
+                }
+            });
+            let wrong = (0..200_000).filter(|round| {
+                let count = if round % 2 == 0 { 3 } else { 6 };
+                topic.update([1; 16], &[Some(1); 6][..count]);
+                topic.any();
+                let _as_who_chooses = topic.chooser.lock();
+                topic.available().len() != count
+            });
+            let wrong = wrong.count();
+            over.store(true, Ordering::Relaxed);
+            wrong
+        });
+        assert_eq!(wrong, 0, "times of 200000");
     }
 }

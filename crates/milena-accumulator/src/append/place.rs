@@ -120,8 +120,15 @@ impl Accumulator {
             let lanes = &topic.lanes;
             let (lane, index) = lanes.claim(clock.thread(), chosen.partition, chosen.number);
             if let Some(partition) = topic.find(index) {
-                let sticky = Some(lane);
-                return (Place { index, sticky }, partition.lock());
+                let (sticky, queue) = (Some(lane), partition.lock());
+                let place = Place { index, sticky };
+                if index < topic.partition_count() as u32 {
+                    return (place, queue);
+                }
+                // It went after it was chosen, and nobody saw the lane then.
+                if place.holds() {
+                    Lanes::leave(lane);
+                }
             }
         }
         (place, partition.lock())
@@ -175,6 +182,7 @@ impl Accumulator {
 )]
 mod tests {
     use std::cell::Cell;
+    use std::sync::atomic::AtomicUsize;
     use std::time::{Duration, Instant};
 
     use super::*;
@@ -381,5 +389,69 @@ mod tests {
         assert_ne!(own, play.common());
         let used = (0..30_000).filter(|_| play.send(1) == own).count();
         assert!(used.abs_diff(10_000) < 1500, "{used}");
+    }
+
+    #[test]
+    fn no_lane_has_a_partition_that_went_while_it_was_chosen() {
+        struct SecondThread;
+        impl Clock for SecondThread {
+            fn now(&self) -> Instant {
+                Instant::now()
+            }
+            fn wall_ms(&self) -> i64 {
+                0
+            }
+            fn thread(&self) -> usize {
+                1
+            }
+        }
+        const ROUNDS: usize = 5000;
+        let config = Config {
+            adaptive: false,
+            ..Config::default()
+        };
+        let accumulator = Accumulator::new(config, 3);
+        let lead = |count: usize| {
+            let leaders = &[Some(1); 6][..count];
+            accumulator.put_topic("t", [0; 16], leaders, &mut Bin::new());
+        };
+        lead(2);
+        let topic = accumulator.find_topic("t").unwrap();
+        let common = topic.sticky.load(Ordering::Relaxed);
+        topic.lanes.on_leave(true);
+        assert!(!topic.lanes.on_wait(common));
+        let (begun, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let wait_for = |count: &AtomicUsize, round| {
+            while count.load(Ordering::Acquire) < round {
+                std::thread::yield_now();
+            }
+        };
+        let wrong = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for round in 1..=ROUNDS {
+                    wait_for(&begun, round);
+                    let place = Place {
+                        index: common,
+                        sticky: Some(&topic.sticky),
+                    };
+                    let partition = topic.find(common).unwrap();
+                    drop(accumulator.lock_contended(&SecondThread, topic, place, partition));
+                    done.store(round, Ordering::Release);
+                }
+            });
+            let wrong = (1..=ROUNDS).filter(|round| {
+                lead(6);
+                if let Some((lane, _)) = topic.lanes.beyond(0).next() {
+                    Lanes::leave(lane);
+                }
+                begun.store(*round, Ordering::Release);
+                (0..round % 40).for_each(|_| std::hint::spin_loop());
+                lead(2);
+                wait_for(&done, *round);
+                topic.lanes.beyond(2).next().is_some()
+            });
+            wrong.count()
+        });
+        assert_eq!(wrong, 0, "times of {ROUNDS}");
     }
 }
