@@ -273,7 +273,9 @@ impl Pool {
             if state.available < bytes {
                 break;
             }
-            let stock = state.grant(bytes, bytes / self.chunk, self);
+            // It is not known yet whether it needs chunks: those that are free will do, with a list for no more.
+            let chunks = (bytes / self.chunk).min(state.free.len());
+            let stock = state.grant(bytes, chunks, self);
             woken.extend(state.answer(id, Ok(stock)));
         }
         self.count(state);

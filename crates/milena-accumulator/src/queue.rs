@@ -83,7 +83,7 @@ pub(crate) struct Need {
     pub(crate) chunks: usize,
     /// Bytes outside chunks: an exact allocation, or a value that stays where it is.
     pub(crate) loose: usize,
-    /// The record is larger than a batch: it gets an allocation of just its size.
+    /// What is copied of the record is larger than a batch: it gets an allocation of just its size.
     pub(crate) exact: bool,
 }
 
@@ -100,7 +100,7 @@ impl Need {
             loose: shared,
             exact: false,
         };
-        let large = 61 + size > limits.batch && shared == 0;
+        let large = 61 + size - shared > limits.batch;
         if large || chunked.bytes(chunk) > pool.total() {
             return Self {
                 chunks: 0,

@@ -1,4 +1,5 @@
-//! How often the allocator is asked: never for a record, and not for a batch either once there were some.
+//! What the allocator is asked for: nothing for a record, nor for a batch either once there were some, and never for
+//! much more than a record takes.
 
 #![allow(clippy::disallowed_methods, clippy::print_stdout)]
 
@@ -6,26 +7,30 @@ mod common;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::task::Poll;
+use std::time::Instant;
 
-use common::{TestClock, done, poll, value, with_topic};
-use milena_accumulator::{Bin, Config, Deliveries, Delivery, News, Record, Want};
+use common::{TestClock, done, later, poll, put, value, with_topic};
+use milena_accumulator::{Bin, Config, Deliveries, Delivery, News, Record, Refused, Want};
 
-/// Counts how often a thread allocates.
+/// Counts how often a thread allocates, and keeps the most that it asks for at once.
 struct Counting;
 
 thread_local! {
     static CALLS: Cell<usize> = const { Cell::new(0) };
+    static LARGEST: Cell<usize> = const { Cell::new(0) };
 }
 
-fn count() {
-    // A thread that ends has no counter any more.
+fn count(size: usize) {
+    // A thread that ends has no counters any more.
     let _ = CALLS.try_with(|calls| calls.set(calls.get() + 1));
+    let _ = LARGEST.try_with(|largest| largest.set(largest.get().max(size)));
 }
 
 // SAFETY: every call goes to the system's allocator unchanged.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count();
+        count(layout.size());
         // SAFETY: as promised by the caller.
         unsafe { System.alloc(layout) }
     }
@@ -36,7 +41,7 @@ unsafe impl GlobalAlloc for Counting {
     }
 
     unsafe fn realloc(&self, place: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count();
+        count(size);
         // SAFETY: as promised by the caller.
         unsafe { System.realloc(place, layout, size) }
     }
@@ -142,4 +147,38 @@ fn records_of_one_call_allocate_one_list() {
         (MANY..MANY + 32).contains(&allocations),
         "{allocations} allocations for {MANY} calls"
     );
+}
+
+#[test]
+fn whoever_waits_for_memory_gets_no_more_than_that() {
+    let config = Config {
+        batch_size: 0,
+        buffer_memory: 1 << 20,
+        ..Config::default()
+    };
+    let (accumulator, topic) = with_topic(config, 1);
+    let large = vec![b'x'; 1_000_000];
+    put(&accumulator, &topic, &value(&large)).unwrap();
+    let refused = accumulator.append(&TestClock, &topic, &value(&large), Want::Nothing, None);
+    let Err(Refused::Full { bytes }) = refused else {
+        panic!("it is full");
+    };
+    let mut wait = accumulator.wait_room(Instant::now(), bytes, later());
+    assert!(poll(&mut wait).is_pending());
+    LARGEST.set(0);
+    drop(accumulator.take(topic.slot(0).unwrap()));
+    let Poll::Ready(Ok(room)) = poll(&mut wait) else {
+        panic!("memory is back");
+    };
+    accumulator
+        .append(
+            &TestClock,
+            &topic,
+            &value(&large),
+            Want::Nothing,
+            Some(room),
+        )
+        .unwrap();
+    let largest = LARGEST.get();
+    assert!(largest < 2_000_000, "{largest} bytes in one piece");
 }

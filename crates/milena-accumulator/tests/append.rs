@@ -187,6 +187,28 @@ fn a_record_larger_than_a_batch_has_memory_of_its_own() {
 }
 
 #[test]
+fn a_large_value_by_reference_has_no_crumbs_beside_it_however_small_batches_are() {
+    let shared = Bytes::from(vec![b'x'; 9000]);
+    for batch_size in [0, 1, 61, 100, 500] {
+        let config = Config {
+            batch_size,
+            ..Config::default()
+        };
+        let (accumulator, topic) = with_topic(config, 1);
+        let record = Record {
+            key: Some(&[b'k'; 5000]),
+            value: Value::Shared(&shared),
+            ..Record::default()
+        };
+        put(&accumulator, &topic, &record).unwrap();
+        let batch = accumulator.take(topic.slot(0).unwrap()).unwrap().batch;
+        assert_eq!(values(&batch), [&shared[..]]);
+        let segments = batch.body.segments().count();
+        assert!(segments <= 3, "{segments} with batches of {batch_size}");
+    }
+}
+
+#[test]
 fn large_shared_values_stay_where_they_are() {
     let (accumulator, topic) = with_topic(Config::default(), 1);
     let shared = Bytes::from(vec![b'x'; 9000]);
