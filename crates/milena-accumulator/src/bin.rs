@@ -86,22 +86,33 @@ impl Bin {
             let outcome = calls.outcome;
             for entry in calls.callbacks {
                 let result = outcome.result(entry.index, &entry.about);
-                let call = AssertUnwindSafe(|| {
+                let call = || {
                     if let Some(result) = &result {
                         (entry.call)(result);
                     }
-                });
-                panics += usize::from(catch_unwind(call).is_err());
+                };
+                panics += usize::from(panics_in(call));
             }
             if calls.last {
                 outcome.called(self);
             }
         }
         for waker in self.wakers.drain(..) {
-            waker.wake();
+            panics_in(|| waker.wake());
         }
         panics
     }
+}
+
+/// Whether a user's code panics. What it panics with is its own too, and may panic when it is dropped.
+pub(crate) fn panics_in(call: impl FnOnce()) -> bool {
+    let Err(payload) = catch_unwind(AssertUnwindSafe(call)) else {
+        return false;
+    };
+    if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        mem::forget(again);
+    }
+    true
 }
 
 impl Drop for Bin {

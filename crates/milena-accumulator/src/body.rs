@@ -108,10 +108,11 @@ impl Pages {
 
     /// Makes them as good as new; all that was in them is dropped, but for the chunks that `keep` wants.
     pub(crate) fn clear(&mut self, keep: impl Fn(&Vec<u8>) -> bool) {
-        self.cuts.clear();
         (self.sum, self.summed) = (Sum::default(), 0);
         self.memory = None;
         self.chunks.retain(keep);
+        // Last: values are their owner's, whose code runs when they are dropped.
+        self.cuts.clear();
     }
 
     /// Takes the chunks out.

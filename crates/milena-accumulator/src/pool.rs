@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
-use crate::bin::Bin;
+use crate::bin::{Bin, panics_in};
 use crate::body::Pages;
 use crate::gate::CloseReason;
 use crate::numbered::Numbered;
@@ -196,8 +196,9 @@ impl Pool {
             debug_assert!(false, "whoever gives pages back is the last to have them");
             return;
         };
-        // As above; and values by reference are their owner's, whose code may run when they are dropped.
-        own.clear(|chunk| chunk.capacity() == self.chunk);
+        // As above; and values by reference are their owner's, whose code may run when they are dropped. If it panics
+        // the memory comes back all the same.
+        panics_in(|| own.clear(|chunk| chunk.capacity() == self.chunk));
         let mut state = self.lock();
         state.take_back(bytes, own.drain());
         self.keep_pages(&mut state, Some(pages));
@@ -475,7 +476,7 @@ impl State {
 
 pub(crate) fn wake(wakers: Vec<Waker>) {
     for waker in wakers {
-        waker.wake();
+        panics_in(|| waker.wake());
     }
 }
 

@@ -252,6 +252,37 @@ fn runs_of_records_go_where_their_keys_say() {
 }
 
 #[test]
+fn what_a_callback_panics_with_ends_no_others_when_it_is_dropped() {
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("dropped");
+        }
+    }
+    let (accumulator, topic) = with_topic(Config::default(), 1);
+    let called = Arc::new(Mutex::new(Vec::new()));
+    for at in 0..3 {
+        let called = Arc::clone(&called);
+        let call: Callback = Box::new(move |_| {
+            called.lock().unwrap().push(at);
+            std::panic::panic_any(Bomb);
+        });
+        let mut call = Some(call);
+        let want = Want::Callback(&mut call);
+        accumulator
+            .append(&TestClock, &topic, &value(b""), want, None)
+            .unwrap();
+    }
+    let mut flush = accumulator.flush();
+    let mut bin = Bin::new();
+    take(&accumulator, &topic).complete(done(0), &mut bin);
+    let run = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| bin.run()));
+    assert_eq!(run.ok(), Some(3));
+    assert_eq!(*called.lock().unwrap(), [0, 1, 2]);
+    assert!(poll(&mut flush).is_ready(), "nothing is left to wait for");
+}
+
+#[test]
 fn callbacks_run_in_order_and_panics_end_only_their_own() {
     let (accumulator, topic) = with_topic(Config::default(), 1);
     let log = Arc::new(Mutex::new(Vec::new()));
