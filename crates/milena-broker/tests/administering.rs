@@ -396,6 +396,25 @@ fn producers_are_described() {
 }
 
 #[test]
+fn a_partition_that_is_named_often_is_described_once() {
+    let mut cluster = cluster(1);
+    let id = cluster.create_topic("t", 1).unwrap();
+    for producer in 0..1000 {
+        let batch = batch((producer, 0, 0), &["v"]);
+        answer(&mut cluster, 1, &produce("t", id, 0, &batch), 9);
+    }
+    let request = DescribeProducersRequest {
+        topics: vec![TopicRequest {
+            name: "t",
+            partition_indexes: vec![0; 1000],
+        }],
+    };
+    let asked = frame(&request, 0).len();
+    let told = answer(&mut cluster, 1, &request, 0).len();
+    assert!(told < 100 * asked, "{asked} bytes are answered with {told}");
+}
+
+#[test]
 fn coordinators_are_found_in_every_version() {
     for group_coordinators in [false, true] {
         let config = ClusterConfig {

@@ -1,5 +1,7 @@
 //! DescribeConfigs, DescribeProducers and DescribeTransactions: what tools and tests ask to look into a cluster.
 
+use std::collections::BTreeSet;
+
 use milena_wire::api::describe_configs::{
     DescribeConfigsResource, DescribeConfigsResourceResult, DescribeConfigsResult,
 };
@@ -118,8 +120,11 @@ impl Cluster {
         if let Some(reply) = effects.before(call.now) {
             return Ok(reply);
         }
+        // Each once: to ask takes four bytes, and the answer grows with the producers that there are.
+        let mut seen = BTreeSet::new();
         let topics = request.topics.iter().map(|topic| {
             let indices = topic.partition_indexes.iter();
+            let indices = indices.filter(|index| seen.insert((topic.name, **index)));
             let partition = |index: &i32| self.producers_of(call, topic.name, *index, &effects);
             TopicResponse {
                 name: topic.name,
