@@ -118,8 +118,10 @@ impl Bootstrap {
         if *running > 0 {
             return Step::Wait(None);
         }
+        // A round of no servers takes no time: without this, and without back-off, there would be no end of them.
+        let least = Duration::from_millis(u64::from(self.servers.is_empty()));
         self.round = Round::Waiting {
-            until: now + wait(self.rounds_failed),
+            until: now + wait(self.rounds_failed).max(least),
         };
         self.rounds_failed = self.rounds_failed.saturating_add(1);
         Step::Exhausted(self.report())

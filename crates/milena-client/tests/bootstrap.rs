@@ -1,8 +1,11 @@
 //! How a client finds its cluster.
 mod net;
 
+use std::time::Duration;
+
 use milena_client::{
-    Address, CloseReason, ConnectFailure, Event, NodeState, NotKafka, Recovery, VersionMismatch,
+    Address, Backoff, CloseReason, Config, ConnectFailure, Event, NodeState, NotKafka, Recovery,
+    VersionMismatch,
 };
 use milena_wire::{ApiKey, ErrorCode};
 use net::{Mode, Net, brokers, config, ms, node, secs};
@@ -450,7 +453,7 @@ fn shutting_down_while_bootstrapping_leaves_nothing() {
 
 #[test]
 fn without_servers_there_is_nothing_to_do() {
-    let mut net = Net::new(milena_client::Config::new(Vec::new()));
+    let mut net = Net::new(Config::new(Vec::new()));
     net.advance(secs(5));
     assert!(net.connects.is_empty());
     assert!(net.exhausted().iter().all(|servers| servers.is_empty()));
@@ -491,4 +494,17 @@ fn a_broker_that_leaves_the_cluster_while_it_is_being_connected_to_is_let_go() {
     net.run();
     assert!(!net.open.contains_key(&asked.connection));
     assert!(!net.events.contains(&Event::NodeReady(node(2))));
+}
+
+#[test]
+fn without_servers_and_back_off_there_is_an_end() {
+    let (done, ended) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let mut config = Config::new(Vec::new());
+        config.reconnect_backoff = Backoff::new(Duration::ZERO, Duration::ZERO);
+        Net::new(config);
+        let _ = done.send(());
+    });
+    let ended = ended.recv_timeout(Duration::from_secs(5));
+    ended.expect("it goes round and round");
 }
