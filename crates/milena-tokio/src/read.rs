@@ -86,7 +86,7 @@ impl FrameReader {
         self.end -= self.start;
         self.start = 0;
         if self.end == self.buffer.len() {
-            let grown = (2 * self.buffer.len()).clamp(FIRST, self.limit + 4 + FIRST);
+            let grown = (2 * self.buffer.len()).clamp(FIRST, self.limit.saturating_add(4 + FIRST));
             self.buffer.resize(grown, 0);
         }
     }
@@ -191,6 +191,14 @@ mod tests {
         let (_, fault, memory) = frames(&bytes, 100_000_000).await;
         assert_eq!(fault, None);
         assert!(memory <= 2 * FIRST, "{memory}");
+    }
+
+    #[tokio::test]
+    async fn without_a_limit_frames_of_all_sizes_come_out_too() {
+        let payloads = [vec![1; 9000], vec![2; 100_000]];
+        let (read, fault, _) = frames(&framed(&payloads), usize::MAX).await;
+        assert_eq!(fault, None);
+        assert!(read == payloads);
     }
 
     #[tokio::test]
