@@ -29,5 +29,6 @@ pub(crate) fn poll_write<S: AsyncWrite + Unpin + ?Sized>(
         }
         frame.advance(job, cursor, written);
     }
-    Poll::Ready(Ok(()))
+    // A stream of somebody's own may keep bytes back until it is told that these are all.
+    Pin::new(stream).poll_flush(cx)
 }
