@@ -1,9 +1,11 @@
 //! Where names and sockets come from: two traits, and what is used unless told otherwise.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
+use std::task::Poll;
 
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -109,10 +111,18 @@ impl TcpConnector {
     }
 }
 
+const NO_SOCKETS: &str = "the tokio runtime has no sockets: build it with its net driver enabled";
+
 impl Connector for TcpConnector {
     fn connect(&self, address: SocketAddr) -> BoxFuture<'_, io::Result<Box<dyn Stream>>> {
         Box::pin(async move {
-            let stream: Box<dyn Stream> = Box::new(self.open(address).await?);
+            let mut open = pin!(self.open(address));
+            // A runtime does not say whether it has sockets: opening one panics if not.
+            let opened = poll_fn(|cx| {
+                let polled = catch_unwind(AssertUnwindSafe(|| open.as_mut().poll(cx)));
+                polled.unwrap_or_else(|_| Poll::Ready(Err(io::Error::other(NO_SOCKETS))))
+            });
+            let stream: Box<dyn Stream> = Box::new(opened.await?);
             Ok(stream)
         })
     }
