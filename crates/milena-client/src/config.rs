@@ -116,6 +116,9 @@ impl Config {
 /// As good as for ever, and yet it can be added to any instant: longer durations count as this one.
 pub const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
+/// Sooner no attempt has had the time to bring metadata, and each would be ended for the next.
+const SHORTEST_TRIGGER: Duration = Duration::from_secs(1);
+
 impl Config {
     /// The same with durations that can be added to any instant.
     pub(crate) fn within_a_century(mut self) -> Self {
@@ -136,7 +139,10 @@ impl Config {
         ];
         let idle = self.connections_max_idle.as_mut();
         let trigger = match &mut self.recovery {
-            Recovery::Rebootstrap(trigger) => Some(trigger),
+            Recovery::Rebootstrap(trigger) => {
+                *trigger = (*trigger).max(SHORTEST_TRIGGER);
+                Some(trigger)
+            }
             Recovery::None => None,
         };
         for duration in others.into_iter().chain(idle).chain(trigger) {

@@ -479,7 +479,8 @@ impl ProducerConfig {
         self
     }
 
-    /// Start again from the bootstrap servers when metadata could not be had for this long.
+    /// Start again from the bootstrap servers when metadata could not be had for this long; less than a second counts
+    /// as one.
     ///
     /// Default: 5 minutes.
     #[doc(alias = "metadata.recovery.rebootstrap.trigger.ms")]
