@@ -139,9 +139,13 @@ impl<R> Client<R> {
         &self.cluster
     }
 
-    /// The connection to a broker, if it is open and the broker's versions are known.
+    /// The connection to a broker, if it is open, the broker's versions are known, and metadata names it.
     pub fn connection_to(&self, node: NodeId) -> Option<ConnectionId> {
-        let id = self.nodes.get(&node)?.connection?;
+        let id = self
+            .nodes
+            .get(&node)
+            .filter(|node| node.known)?
+            .connection?;
         self.connections.get(&id)?.is_ready().then_some(id)
     }
 

@@ -364,8 +364,12 @@ impl Sender {
             return Some(Transmit::Write(job));
         }
         let node = self.client.node_of(connection)?;
-        self.board.unring(node);
-        match self.client.state(now, node) {
+        let state = self.client.state(now, node);
+        // That metadata lacks it is for `poll_wake` to see, which asks.
+        if state != NodeState::Unknown {
+            self.board.unring(node);
+        }
+        match state {
             NodeState::Ready(ready) if ready == connection => {
                 let next = self.poll_produce(now, connection, node);
                 self.tell_use(now);

@@ -74,7 +74,12 @@ impl Sender {
             self.learn_topic(now, name);
         }
         for name in &update.removed {
-            self.accumulator.forget_topic(name);
+            self.forget_leaders(now, name);
+            if self.accumulator.is_topic_wanted(name) {
+                self.client.track_topic(now, name);
+            } else {
+                self.accumulator.forget_topic(name);
+            }
         }
         if update
             .mentioned
@@ -90,6 +95,18 @@ impl Sender {
             if self.board.wants(node) && self.client.connection_to(node).is_none() {
                 self.board.ring(node);
             }
+        }
+    }
+
+    /// Nobody asks about the topic any more: who has records for it, now or later, has to ask for their leaders first.
+    fn forget_leaders(&mut self, now: Instant, name: &Arc<str>) {
+        let slots = self.topics.get(name).map(|topic| topic.slots.clone());
+        for slot in slots.unwrap_or_default() {
+            if let Some(partition) = self.board.get_mut(slot) {
+                partition.leader = None;
+                partition.proven = None;
+            }
+            self.settle(now, slot);
         }
     }
 
