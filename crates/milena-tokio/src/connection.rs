@@ -43,13 +43,14 @@ pub(crate) async fn run(
         node: None,
         reason: None,
     };
+    let socket = core.sockets.subscribe();
     let network = &core.network;
     let dialled = {
         let dialling = dial(
             &*network.resolver,
             &*network.connector,
-            &address.host,
-            address.port,
+            &address,
+            core.unproven.of(&address),
             timeout,
         );
         UnlessHungUp {
@@ -66,6 +67,7 @@ pub(crate) async fn run(
         }
         Some(Ok((to, stream))) => {
             tracing::debug!(connection = id.0, %address, %to, "connected");
+            core.unproven.put(&address, to);
             stream
         }
     };
@@ -80,6 +82,8 @@ pub(crate) async fn run(
         deadline: None,
         sleep: Box::pin(tokio::time::sleep(Duration::ZERO)),
         failed_write: None,
+        address: &address,
+        has_answered: false,
         core: &core,
         line: &line,
         obituary: &mut obituary,
@@ -87,6 +91,7 @@ pub(crate) async fn run(
     let end = (&mut carrier).await;
     let work = mem::replace(&mut carrier.work, Work::Nothing);
     drop(carrier);
+    drop(socket);
     obituary.reason = Some(end);
     drop(obituary);
     settle(&core, work).await;
@@ -217,6 +222,9 @@ struct Carrier<'a> {
     sleep: Pin<Box<Sleep>>,
     /// Writing has failed; what the peer said before is still read.
     failed_write: Option<io::Error>,
+    address: &'a Address,
+    /// Whether a frame came that is a broker's.
+    has_answered: bool,
     core: &'a Arc<Core>,
     line: &'a Arc<Line>,
     obituary: &'a mut Obituary,
@@ -304,7 +312,11 @@ impl Carrier<'_> {
                     .map_err(CloseReason::Fault)?;
             }
             Ok(())
-        })
+        })?;
+        if !mem::replace(&mut self.has_answered, true) {
+            self.core.unproven.remove(self.address);
+        }
+        Ok(())
     }
 
     /// Writes what there is to write. Ready when there is nothing more, pending while the socket or another thread

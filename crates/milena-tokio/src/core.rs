@@ -15,6 +15,7 @@ use crate::bell::Bell;
 use crate::bells::Bells;
 use crate::callbacks::Callbacks;
 use crate::connection;
+use crate::dial::Unproven;
 use crate::driver::Network;
 use crate::status::{Report, Status};
 
@@ -28,7 +29,10 @@ pub(crate) struct Core {
     pub(crate) network: Network,
     /// The tasks that carry connections. Its lock is taken under the sender's, never the other way round.
     lines: Mutex<Few<ConnectionId, Arc<Line>>>,
+    pub(crate) unproven: Unproven,
     pub(crate) status: watch::Sender<Status>,
+    /// Each task that may have a socket holds a receiver.
+    pub(crate) sockets: watch::Sender<()>,
     /// How many events the sender has told, and the number of the one that the status is of.
     events: AtomicU64,
     shown: AtomicU64,
@@ -61,7 +65,9 @@ impl Core {
             bells,
             network,
             lines: Mutex::default(),
+            unproven: Unproven::default(),
             status: watch::Sender::new(Status::Starting),
+            sockets: watch::Sender::new(()),
             events: AtomicU64::new(0),
             shown: AtomicU64::new(0),
             callbacks: Callbacks::default(),

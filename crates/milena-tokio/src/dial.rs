@@ -5,10 +5,11 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use milena_client::ConnectFailure;
+use milena_client::{Address, ConnectFailure};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::connector::{BoxFuture, Connector, Resolver, Stream};
@@ -115,24 +116,56 @@ fn text(error: &io::Error) -> String {
     text[..end].to_lowercase()
 }
 
-/// Connects to `host:port` within `limit`, whichever of the name's addresses answers first.
+/// Where names led that took a connection and have not answered as a broker does: not where to begin the next time.
+#[derive(Default)]
+pub(crate) struct Unproven(Mutex<Vec<(Address, SocketAddr)>>);
+
+impl Unproven {
+    /// Where a name led.
+    pub(crate) fn of(&self, name: &Address) -> Option<SocketAddr> {
+        let all = self.all();
+        let of = all.iter().find(|(other, _)| other == name);
+        of.map(|(_, to)| *to)
+    }
+
+    /// Notes where a name led just now.
+    pub(crate) fn put(&self, name: &Address, to: SocketAddr) {
+        let mut all = self.all();
+        all.retain(|(other, _)| other != name);
+        all.push((name.clone(), to));
+    }
+
+    /// A broker answered there.
+    pub(crate) fn remove(&self, name: &Address) {
+        self.all().retain(|(other, _)| other != name);
+    }
+
+    fn all(&self) -> MutexGuard<'_, Vec<(Address, SocketAddr)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Connects to a name within `limit`, whichever of the name's addresses answers first.
+///
+/// Those after `unproven` come first: it took a connection the last time, and no broker was there.
 ///
 /// Cancel safe: dropping it closes whatever was being opened.
 pub(crate) async fn dial(
     resolver: &dyn Resolver,
     connector: &dyn Connector,
-    host: &str,
-    port: u16,
+    address: &Address,
+    unproven: Option<SocketAddr>,
     limit: Duration,
 ) -> Result<(SocketAddr, Box<dyn Stream>), DialError> {
     let deadline = Instant::now() + limit;
+    let (host, port) = (&*address.host, address.port);
     let timed_out = |stage| DialError::TimedOut {
         host: host.to_owned(),
         port,
         after: limit,
         stage,
     };
-    let addresses = timeout_at(deadline, resolver.resolve(host, port))
+    let mut addresses = timeout_at(deadline, resolver.resolve(host, port))
         .await
         .map_err(|_| timed_out("resolving the name of"))?
         .map_err(|source| DialError::Resolve {
@@ -143,6 +176,9 @@ pub(crate) async fn dial(
         return Err(DialError::NoAddress {
             host: host.to_owned(),
         });
+    }
+    if let Some(place) = addresses.iter().position(|one| Some(*one) == unproven) {
+        addresses.rotate_left(place + 1);
     }
     timeout_at(deadline, race(connector, addresses))
         .await
@@ -259,8 +295,8 @@ mod tests {
         let (to, _) = dial(
             &names,
             &TcpConnector::default(),
-            "b",
-            1,
+            &Address::new("b", 1),
+            None,
             Duration::from_secs(5),
         )
         .await
@@ -272,9 +308,15 @@ mod tests {
     async fn a_silent_address_costs_a_quarter_of_a_second() {
         let start = Instant::now();
         let names = Fixed((1..=3).map(address).collect());
-        let (to, _) = dial(&names, &Silent(address(3)), "b", 1, Duration::from_secs(5))
-            .await
-            .unwrap();
+        let (to, _) = dial(
+            &names,
+            &Silent(address(3)),
+            &Address::new("b", 1),
+            None,
+            Duration::from_secs(5),
+        )
+        .await
+        .unwrap();
         assert_eq!(to, address(3));
         assert_eq!(start.elapsed().as_millis() / 10, 50);
     }
@@ -282,10 +324,16 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn silence_everywhere_ends_by_the_limit() {
         let names = Fixed(vec![address(1)]);
-        let error = dial(&names, &Silent(address(9)), "b", 7, Duration::from_secs(10))
-            .await
-            .err()
-            .unwrap();
+        let error = dial(
+            &names,
+            &Silent(address(9)),
+            &Address::new("b", 7),
+            None,
+            Duration::from_secs(10),
+        )
+        .await
+        .err()
+        .unwrap();
         assert_eq!(
             error.to_string(),
             "connecting to b:7 took longer than 10000 ms"
@@ -297,11 +345,17 @@ mod tests {
         let (a, b) = (closed_port().await, closed_port().await);
         let names = Fixed(vec![a, b]);
         let limit = Duration::from_secs(5);
-        let error = dial(&names, &TcpConnector::default(), "b", 7, limit)
-            .await
-            .err()
-            .unwrap()
-            .to_string();
+        let error = dial(
+            &names,
+            &TcpConnector::default(),
+            &Address::new("b", 7),
+            None,
+            limit,
+        )
+        .await
+        .err()
+        .unwrap()
+        .to_string();
         assert!(error.starts_with("cannot connect to b:7: "), "{error}");
         assert!(
             error.contains(&a.to_string())
@@ -314,13 +368,11 @@ mod tests {
     #[tokio::test]
     async fn a_name_nobody_knows_is_named() {
         let tcp = TcpConnector::default();
-        let error = dial(
-            &SystemResolver,
-            &tcp,
-            "no such host.invalid",
-            1,
+        let (name, limit) = (
+            Address::new("no such host.invalid", 1),
             Duration::from_secs(5),
         );
+        let error = dial(&SystemResolver, &tcp, &name, None, limit);
         let error = error.await.err().unwrap().to_string();
         assert!(
             error.starts_with("the name no such host.invalid cannot be resolved"),

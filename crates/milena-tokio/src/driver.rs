@@ -161,17 +161,16 @@ impl Driver {
             .end(limit.and_then(|limit| Instant::now().checked_add(limit)));
     }
 
-    /// Waits until the tasks have ended. Cancel safe.
+    /// Waits until the tasks have ended and all sockets are closed. Cancel safe.
     pub async fn ended(&self) -> Report {
         let mut status = self.core.status.subscribe();
-        loop {
-            if let Status::Ended(report) = &*status.borrow_and_update() {
-                return *report;
-            }
-            if status.changed().await.is_err() {
-                return Report::default();
-            }
-        }
+        let is_ended = |status: &Status| matches!(status, Status::Ended(_));
+        let report = match status.wait_for(is_ended).await.as_deref() {
+            Ok(Status::Ended(report)) => *report,
+            _ => Report::default(),
+        };
+        self.core.sockets.closed().await;
+        report
     }
 
     /// Why no bootstrap server can be used at present, if that is so.

@@ -6,9 +6,13 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use milena::{BoxFuture, Compression, Message, Producer, Record, Resolver};
-use milena_broker::{Act, ApiKey, Cluster, ClusterConfig, Rule, ServeOptions, Server, Stop, serve};
+use milena::{BoxFuture, Compression, Connector, Message, Producer, Record, Resolver, Stream};
+use milena_broker::{
+    Act, ApiKey, Cluster, ClusterConfig, Rule, ServeOptions, Server, Stop, serve, serve_in_thread,
+};
 use support::{closed, cluster, config, logs};
+use tokio::io::BufWriter;
+use tokio::net::{TcpListener, TcpStream};
 
 /// Waits until `is_so`, and says whether it came to be.
 async fn soon(mut is_so: impl FnMut() -> bool) -> bool {
@@ -88,7 +92,7 @@ async fn a_dead_first_server_costs_a_fraction_of_a_second() {
     let server = cluster(1).await;
     let closed = closed().await;
     // Accepts connections and says nothing.
-    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let servers = format!(
         "{closed},{},{}",
         silent.local_addr().unwrap(),
@@ -390,4 +394,95 @@ async fn names_can_be_looked_up_elsewhere_and_all_their_addresses_are_tried() {
         .resolver(Everywhere(address));
     let producer = config.connect().await.unwrap();
     send(&producer, "orders", 0).await;
+}
+
+/// A name with two addresses.
+struct Two([SocketAddr; 2]);
+
+impl Resolver for Two {
+    fn resolve<'a>(&'a self, _: &'a str, _: u16) -> BoxFuture<'a, io::Result<Vec<SocketAddr>>> {
+        Box::pin(async { Ok(self.0.to_vec()) })
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_address_that_takes_connections_and_is_no_broker_is_passed_over() {
+    let server = cluster(1).await;
+    // As a proxy does when nobody listens behind it.
+    let proxy = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let wrong = proxy.local_addr().unwrap();
+    tokio::spawn(async move { while proxy.accept().await.is_ok() {} });
+    let producer = Producer::builder()
+        .bootstrap_servers("kafka.example:9092")
+        .resolver(Two([wrong, server.address(1).unwrap()]))
+        .build()
+        .unwrap();
+    assert!(soon(|| server.connections(1) > 0).await);
+    producer.close(Duration::ZERO).await;
+}
+
+/// Streams that keep what is written until they are flushed, as those that encrypt may.
+struct Buffered;
+
+impl Connector for Buffered {
+    fn connect(&self, address: SocketAddr) -> BoxFuture<'_, io::Result<Box<dyn Stream>>> {
+        Box::pin(async move {
+            let stream = TcpStream::connect(address).await?;
+            let stream: Box<dyn Stream> = Box::new(BufWriter::new(stream));
+            Ok(stream)
+        })
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_written_is_flushed() {
+    let server = cluster(1).await;
+    server.cluster().create_topic("orders", 1).unwrap();
+    let config = config(&server).connector(Buffered);
+    let connected = tokio::time::timeout(Duration::from_secs(5), config.connect()).await;
+    let producer = connected.expect("nothing arrives at the broker").unwrap();
+    send(&producer, "orders", 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn to_begin_anew_at_once_is_not_to_begin_without_end() {
+    let server = cluster(1).await;
+    let config = config(&server).rebootstrap_trigger(Duration::ZERO);
+    let producer = config.build().unwrap();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let total = server.cluster().journal().connections().total;
+    producer.close(Duration::ZERO).await;
+    assert!(total < 10, "{total} connections in 2 s");
+}
+
+#[test]
+fn closing_leaves_none_of_many_sockets_open() {
+    let cluster = Cluster::new(ClusterConfig {
+        brokers: 100,
+        auto_create: None,
+        ..ClusterConfig::default()
+    });
+    let server = serve_in_thread(cluster, ServeOptions::default()).unwrap();
+    server.cluster().create_topic("orders", 100).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let producer = config(&server).connect().await.unwrap();
+        for partition in 0..100 {
+            send(&producer, "orders", partition).await;
+        }
+        producer.close(Duration::from_secs(5)).await;
+    });
+    // The runtime lives, and nobody drives it.
+    let begun = Instant::now();
+    while open(&server) > 0 {
+        assert!(
+            begun.elapsed() < Duration::from_secs(5),
+            "{} are open",
+            open(&server)
+        );
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
