@@ -34,6 +34,8 @@ pub(crate) struct Node {
     /// Partitions with a batch to send, served in rotation. An entry is stale unless its
     /// partition is listed here.
     pub(crate) ready: VecDeque<Slot>,
+    /// How many partitions are ready. With none the list is empty: nothing is asked of the node for entries that are stale.
+    sendable: usize,
     /// Partitions with an open batch, by when they are due.
     pub(crate) lingering: Lingering,
     /// How many partitions have data that is held back by what is unanswered.
@@ -86,7 +88,8 @@ impl Board {
                     self.node_mut(node).lingering.remove(until, slot);
                 }
                 Schedule::Parked(Reason::Window(node)) => self.node_mut(node).full -= 1,
-                Schedule::Idle | Schedule::Ready(_) | Schedule::Parked(_) => {}
+                Schedule::Ready(node) => self.leave_ready(node),
+                Schedule::Idle | Schedule::Parked(_) => {}
             }
             match next {
                 Schedule::Lingering(node, until) => {
@@ -100,16 +103,36 @@ impl Board {
                     self.leader_missing = true;
                 }
                 // Also where a stale entry stands in the list already: whoever was rung for it is gone.
-                Schedule::Ready(node) => self.ring(node),
+                Schedule::Ready(node) => {
+                    self.node_mut(node).sendable += 1;
+                    self.ring(node);
+                }
                 Schedule::Idle | Schedule::Parked(_) => {}
             }
         }
+        // First, so that a back-off that ends later does not stand in for it.
+        self.arm_expiry(slot, delivery_timeout);
         match next {
             Schedule::Ready(node) => self.list(slot, node),
             Schedule::Parked(Reason::BackOff(until)) => self.arm(slot, until),
             Schedule::Idle | Schedule::Lingering(..) | Schedule::Parked(_) => {}
         }
-        self.arm_expiry(slot, delivery_timeout);
+    }
+
+    /// A partition is ready for `node` no more; with the last one stale entries go.
+    fn leave_ready(&mut self, node: NodeId) {
+        let entry = self.node_mut(node);
+        entry.sendable -= 1;
+        if entry.sendable > 0 || entry.ready.is_empty() {
+            return;
+        }
+        for slot in std::mem::take(&mut entry.ready) {
+            if let Some(partition) = self.partitions.get_mut(slot.0 as usize)
+                && partition.listed == Some(node)
+            {
+                partition.listed = None;
+            }
+        }
     }
 
     /// Puts a ready partition at the end of its node's list, once.

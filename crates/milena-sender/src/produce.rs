@@ -61,6 +61,7 @@ impl Sender {
         if !self.is_due(now, node) {
             return None;
         }
+        self.end_lingering(now, node);
         if self.config.compression.codec() != Codec::None
             && !self.board.node(node)?.sealed_last
             && let Some(job) = self.poll_seal(now, node)
@@ -131,6 +132,15 @@ impl Sender {
         !node.ready.is_empty() || lingering.is_some_and(|(until, _)| until <= now || self.pressed())
     }
 
+    /// Lets what has lingered take its turn among those that are ready: they alone can fill request after request.
+    fn end_lingering(&mut self, now: Instant, node: NodeId) {
+        while let Some((until, slot)) = self.board.next_lingering(node, None)
+            && until <= now
+        {
+            self.reschedule(now, slot);
+        }
+    }
+
     /// Takes a batch of each partition with data until the request is full.
     fn fill(&mut self, now: Instant, node: NodeId, request: &mut Filling) {
         self.round += 1;
@@ -160,6 +170,8 @@ impl Sender {
                 continue;
             }
             if !self.take_one(now, slot, request) {
+                // It is closed now.
+                self.reschedule(now, slot);
                 return;
             }
         }

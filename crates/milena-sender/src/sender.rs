@@ -19,7 +19,7 @@ use crate::counters::Counters;
 use crate::event::{Event, Request};
 use crate::frame::{Item, Kind, WriteJob};
 use crate::identity::Search;
-use crate::partition::{Parcel, Rules};
+use crate::partition::{Parcel, Partition, Rules};
 use crate::seal::{SealItem, SealJob, Sealed};
 
 /// Decides what a producer says to its brokers. It has no clock, no sockets and no threads.
@@ -267,6 +267,12 @@ impl Sender {
                     }
                 }
                 Err((parcel, why)) => self.fail_sealing(item.slot, parcel, why),
+            }
+            // A timer that fired meanwhile was armed anew for what is younger.
+            let oldest = self.board.get(item.slot).and_then(Partition::oldest);
+            if let Some(oldest) = oldest {
+                self.board
+                    .arm(item.slot, oldest + self.config.delivery_timeout);
             }
             self.settle(now, item.slot);
         }

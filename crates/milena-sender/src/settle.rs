@@ -243,6 +243,9 @@ impl Sender {
             return self.fail(slot, parcel, failure);
         }
         self.fail_in_doubt_behind(slot, code);
+        if parcel.attempts > self.config.retries {
+            return self.again(now, slot, parcel, code, false, None);
+        }
         let delay = if parcel.attempts > 1 {
             self.back_off(parcel.attempts)
         } else {

@@ -140,7 +140,9 @@ impl Sender {
             self.topic_ids.insert(id, Arc::clone(name));
         }
         let slots = state.slots.clone();
-        for (slot, (leader, epoch)) in slots.into_iter().zip(leaders) {
+        // A topic that was made anew may have fewer partitions.
+        let gone = std::iter::repeat((None, -1));
+        for (slot, (leader, epoch)) in slots.into_iter().zip(leaders.into_iter().chain(gone)) {
             let Some(partition) = self.board.get_mut(slot) else {
                 continue;
             };

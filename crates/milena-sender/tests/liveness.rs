@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use milena_broker::{Act, ApiKey, Change, ClusterConfig, Cut, ErrorCode, Rule};
+use milena_record::Compression;
 use milena_sender::Config;
 use milena_sender::accumulator::{
     self, BatchFailure, Bin, Clock, Delivery, FailureReason, Fate, Record, Slot, Target, Topic,
@@ -116,10 +117,7 @@ fn take_unheard(world: &World) {
 
 #[test]
 fn news_of_a_batch_that_is_gone_is_looked_into_once() {
-    let codecs = [
-        milena_record::Compression::none(),
-        milena_record::Compression::lz4(None).unwrap(),
-    ];
+    let codecs = [Compression::none(), Compression::lz4(None).unwrap()];
     for compression in codecs {
         let (mut config, mut records) = settings();
         config.compression = compression;
@@ -315,4 +313,252 @@ fn durations_without_end_are_endured() {
     let backs_off = append(&world, &topic, Target::Partition(0), 10);
     assert!(!settles(&mut world, secs(1_000_000), &backs_off));
     drop(flush);
+}
+
+#[test]
+fn a_leader_that_went_while_its_topic_was_idle_is_replaced() {
+    let (mut world, topic) = world(2, settings());
+    let first = append(&world, &topic, Target::Partition(1), 10);
+    assert!(settles(&mut world, secs(1), &first));
+    // Nothing is sent for longer than metadata is kept: the topic is not asked about any more.
+    run(&mut world, secs(700));
+    assert!(!world.sender.client().is_tracked(TOPIC));
+    world.change(Change::BrokerDown(2));
+    world.change(Change::MoveLeader {
+        topic: TOPIC.into(),
+        partition: 1,
+        to: Some(1),
+    });
+    run(&mut world, secs(1));
+    let next = append(&world, &topic, Target::Partition(1), 10);
+    assert!(
+        settles(&mut world, secs(60), &next),
+        "its leader is not looked for"
+    );
+    next.try_get().unwrap().unwrap();
+}
+
+#[test]
+fn a_leader_that_cannot_be_reached_for_long_is_replaced() {
+    let (mut config, records) = settings();
+    config.delivery_timeout = secs(3600);
+    let (mut world, topic) = world(2, (config, records));
+    let first = append(&world, &topic, Target::Partition(1), 10);
+    assert!(settles(&mut world, secs(1), &first));
+    // Cannot be connected to, though the cluster lists it.
+    let cut = Rule::on(ApiKey::API_VERSIONS)
+        .broker(2)
+        .act(Act::Cut(Cut::Before));
+    world.cluster.add_rule(cut);
+    let cut = Rule::on(ApiKey::PRODUCE)
+        .broker(2)
+        .act(Act::Cut(Cut::Before));
+    world.cluster.add_rule(cut);
+    let next = append(&world, &topic, Target::Partition(1), 10);
+    assert!(!settles(&mut world, secs(700), &next));
+    world.change(Change::MoveLeader {
+        topic: TOPIC.into(),
+        partition: 1,
+        to: Some(1),
+    });
+    assert!(
+        settles(&mut world, secs(600), &next),
+        "its leader is not looked for"
+    );
+    next.try_get().unwrap().unwrap();
+}
+
+#[test]
+fn what_waits_for_a_partition_that_is_gone_holds_up_no_other() {
+    let (mut world, topic) = world(1, settings());
+    world.change(Change::DeleteTopic(TOPIC.into()));
+    world.cluster.create_topic(TOPIC, 2).unwrap();
+    let kept = loop {
+        run(&mut world, secs(1));
+        if topic.partition_count() == 2 {
+            break append(&world, &topic, Target::Partition(0), 10);
+        }
+        drop(append(&world, &topic, Target::Partition(0), 10));
+    };
+    assert!(settles(&mut world, secs(5), &kept));
+    // Both have something when the topic is made anew with one partition only.
+    let gone = append(&world, &topic, Target::Partition(1), 10);
+    world.change(Change::DeleteTopic(TOPIC.into()));
+    world.cluster.create_topic(TOPIC, 1).unwrap();
+    run(&mut world, secs(5));
+    let mut sent = std::collections::VecDeque::new();
+    let mut late = 0;
+    for _ in 0..20_000 {
+        run(&mut world, Duration::from_micros(500));
+        sent.push_back(append(&world, &topic, Target::Partition(0), 10));
+        if sent.len() > 100 {
+            // Handed over 50 ms ago: nothing is the matter with its partition.
+            late += u32::from(sent.pop_front().unwrap().try_get().is_none());
+        }
+    }
+    assert!(gone.try_get().is_none());
+    assert_eq!(late, 0);
+}
+
+#[test]
+fn a_batch_that_backs_off_expires_in_time() {
+    let (mut config, records) = settings();
+    (config.retry_backoff, config.retry_backoff_max) = (secs(100), secs(100));
+    let timeout = secs(60);
+    config.delivery_timeout = timeout;
+    let (mut world, topic) = world(1, (config, records));
+    let first = append(&world, &topic, Target::Partition(0), 10);
+    assert!(settles(&mut world, secs(1), &first));
+    let refused = Rule::on(ApiKey::PRODUCE).error(ErrorCode::NOT_ENOUGH_REPLICAS);
+    world.cluster.add_rule(refused);
+    // It backs off when the first one's time is over.
+    run(&mut world, timeout / 2);
+    let second = append(&world, &topic, Target::Partition(0), 10);
+    assert!(
+        settles(&mut world, timeout + millis(10), &second),
+        "it is late"
+    );
+    let error = second.try_get().unwrap().unwrap_err();
+    assert_eq!(error.reason(), FailureReason::Expired);
+}
+
+#[test]
+fn a_batch_that_was_being_compressed_when_another_expired_expires_in_time() {
+    let (mut config, mut records) = settings();
+    let timeout = secs(60);
+    (config.linger, config.delivery_timeout) = (millis(29_980), timeout);
+    (records.linger, records.compression) = (config.linger, Compression::lz4(None).unwrap());
+    config.compression = records.compression;
+    let (mut world, topic) = world(1, (config, records));
+    world.latency = (millis(2), millis(2));
+    let start = world.elapsed();
+    let until = |world: &mut World, micros| {
+        let at = start + Duration::from_micros(micros);
+        world.run_until(at, |_| false);
+    };
+    let first = append(&world, &topic, Target::Partition(0), 10);
+    until(&mut world, 30_019_000);
+    first.try_get().unwrap().unwrap();
+    let second = append(&world, &topic, Target::Partition(0), 10);
+    // It goes to the compressor a millisecond before the first one's timer, and has no connection when it comes back.
+    world.change_at(start + millis(59_998), Change::BrokerDown(1));
+    until(&mut world, 59_999_500);
+    drop(append(&world, &topic, Target::Partition(0), 10));
+    until(&mut world, 90_018_000);
+    assert!(second.try_get().is_none());
+    until(&mut world, 90_020_000);
+    let error = second.try_get().expect("it is late").unwrap_err();
+    assert_eq!(error.reason(), FailureReason::Expired);
+}
+
+#[test]
+fn a_broker_is_left_alone_once_nothing_waits_for_it() {
+    for listed in [false, true] {
+        let (mut config, records) = settings();
+        config.client.metadata_max_age = secs(10);
+        let (mut world, topic) = world(2, (config, records));
+        let first = append(&world, &topic, Target::Partition(1), 10);
+        assert!(settles(&mut world, secs(1), &first));
+        for api in [ApiKey::PRODUCE, ApiKey::API_VERSIONS] {
+            let cut = Rule::on(api).broker(2).act(Act::Cut(Cut::Before));
+            world.cluster.add_rule(cut);
+        }
+        // It is ready for a broker that cannot be reached.
+        let next = append(&world, &topic, Target::Partition(1), 10);
+        assert!(!settles(&mut world, secs(3), &next));
+        world.change(Change::MoveLeader {
+            topic: TOPIC.into(),
+            partition: 1,
+            to: Some(1),
+        });
+        assert!(settles(&mut world, secs(15), &next));
+        next.try_get().unwrap().unwrap();
+        if !listed {
+            world.change(Change::BrokerDown(2));
+        }
+        run(&mut world, secs(15));
+        let asked = |world: &World| {
+            let journal = world.cluster.journal();
+            (
+                journal.count(ApiKey::METADATA),
+                journal.connections_of(2).total,
+            )
+        };
+        let before = asked(&world);
+        run(&mut world, secs(60));
+        let after = asked(&world);
+        assert!(
+            after.0 - before.0 < 8,
+            "{} requests for metadata",
+            after.0 - before.0
+        );
+        assert_eq!(after.1, before.1, "connections");
+    }
+}
+
+#[test]
+fn a_batch_that_has_lingered_goes_however_much_else_is_ready() {
+    const BUSY: i32 = 200;
+    for compression in [Compression::lz4(None).unwrap(), Compression::none()] {
+        // Half a dozen batches make a request, and compressing takes a dozen at a time.
+        let config = Config {
+            compression,
+            batch_size: 4_000,
+            max_request_size: 25_000,
+            ..Config::default()
+        };
+        let records = accumulator::Config {
+            compression,
+            batch_size: config.batch_size,
+            max_request_size: config.max_request_size,
+            buffer_memory: 4 << 20,
+            ..accumulator::Config::default()
+        };
+        let cluster = ClusterConfig {
+            auto_create: None,
+            ..ClusterConfig::default()
+        };
+        let mut world = World::new(7, cluster, config, records);
+        let partitions = BUSY as usize + 1;
+        world.cluster.create_topic(TOPIC, partitions).unwrap();
+        let topic = known(&mut world, TOPIC);
+        let mut number = 0;
+        let mut fill = |world: &mut World| {
+            while world.accumulator.snapshot().buffered() < 3 << 20 {
+                let target = Target::Partition(number % BUSY);
+                drop(append(world, &topic, target, 3_950));
+                number += 1;
+            }
+        };
+        fill(&mut world);
+        run(&mut world, millis(100));
+        fill(&mut world);
+        let lingers = append(&world, &topic, Target::Partition(BUSY), 10);
+        for _ in 0..500 {
+            run(&mut world, millis(1));
+            fill(&mut world);
+        }
+        let lingers = lingers.try_get();
+        assert!(
+            lingers.is_some(),
+            "{compression:?}: it waits for half a second"
+        );
+    }
+}
+
+#[test]
+fn a_batch_that_is_always_out_of_order_uses_up_its_retries() {
+    let (mut config, records) = settings();
+    config.retries = 2;
+    let (mut world, topic) = world(1, (config, records));
+    let first = append(&world, &topic, Target::Partition(0), 10);
+    assert!(settles(&mut world, secs(1), &first));
+    let refused = Rule::on(ApiKey::PRODUCE).error(ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER);
+    world.cluster.add_rule(refused);
+    let before = world.sender.counters().batches;
+    let next = append(&world, &topic, Target::Partition(0), 10);
+    assert!(settles(&mut world, secs(10), &next), "it is tried for ever");
+    let error = next.try_get().unwrap().unwrap_err();
+    assert_eq!(error.reason(), FailureReason::RetriesExhausted);
+    assert_eq!(world.sender.counters().batches - before, 3);
 }
