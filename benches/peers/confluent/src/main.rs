@@ -22,6 +22,8 @@ struct Confluent {
     producer: KafkaProducer<Vec<u8>, Vec<u8>>,
     topic: String,
     ack: Ack,
+    /// Records of a batch.
+    batch: u64,
 }
 
 impl Confluent {
@@ -111,6 +113,7 @@ impl Peer for Confluent {
             producer,
             topic: settings.topic.clone(),
             ack: settings.ack,
+            batch: Load::new(settings)?.batch_records(settings.batch_size) as u64,
         })
     }
 
@@ -118,6 +121,10 @@ impl Peer for Confluent {
         let mut acked = 0;
         let mut pending = VecDeque::with_capacity(WINDOW);
         for number in numbers {
+            // Its `send` is ready at once while there is memory: without this none of its tasks runs before that is full.
+            if number % self.batch == 0 {
+                tokio::task::yield_now().await;
+            }
             let sent = self.hand_over(load, number, None).await?;
             if self.ack == Ack::Flush {
                 acked += 1;

@@ -18,6 +18,8 @@ struct Partitionline {
     producer: Producer,
     topic: Arc<str>,
     ack: Ack,
+    /// Records of a batch.
+    batch: u64,
 }
 
 impl Partitionline {
@@ -71,6 +73,7 @@ impl Peer for Partitionline {
             producer: Producer::new(config).await?,
             topic: settings.topic.as_str().into(),
             ack: settings.ack,
+            batch: Load::new(settings)?.batch_records(settings.batch_size) as u64,
         })
     }
 
@@ -90,6 +93,10 @@ impl Peer for Partitionline {
         }
         let mut spins = 0;
         for number in numbers {
+            // `try_send` never lets its tasks run; a program of tasks does, or it fills the whole buffer first.
+            if number % self.batch == 0 {
+                tokio::task::yield_now().await;
+            }
             loop {
                 match self.producer.try_send(self.record(load, number)) {
                     Ok(()) => break,

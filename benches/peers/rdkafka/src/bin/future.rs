@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Result, anyhow};
-use peer_harness::{Counting, Load, Peer, Settings, Ticket, WINDOW};
+use peer_harness::{Ack, Counting, Load, Peer, Settings, Ticket, WINDOW};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::future_producer::DeliveryFuture;
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
@@ -19,6 +19,7 @@ static ALLOCATOR: Counting = Counting;
 struct Future {
     producer: FutureProducer,
     topic: String,
+    ack: Ack,
 }
 
 impl Future {
@@ -57,6 +58,7 @@ impl Peer for Future {
         Ok(Self {
             producer: peer_rdkafka::config(settings).create()?,
             topic: settings.topic.clone(),
+            ack: settings.ack,
         })
     }
 
@@ -65,6 +67,10 @@ impl Peer for Future {
         let mut pending = VecDeque::with_capacity(WINDOW);
         for number in numbers {
             let sent = self.queue(load, number).await?;
+            if self.ack == Ack::Flush {
+                acked += 1;
+                continue;
+            }
             if pending.len() == WINDOW
                 && let Some(oldest) = pending.pop_front()
             {

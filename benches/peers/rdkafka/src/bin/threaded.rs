@@ -47,9 +47,14 @@ impl ProducerContext for Tell {
     }
 }
 
+/// At a rate every record's ticket is told.
+enum Inner {
+    Counted(ThreadedProducer<Count>),
+    Told(ThreadedProducer<Tell>),
+}
+
 struct Threaded {
-    counted: ThreadedProducer<Count>,
-    told: Option<ThreadedProducer<Tell>>,
+    producer: Inner,
     failed: Arc<AtomicU64>,
     topic: String,
 }
@@ -103,10 +108,12 @@ impl Peer for Threaded {
         let config = peer_rdkafka::config(settings);
         let failed = Arc::new(AtomicU64::new(0));
         Ok(Self {
-            counted: ThreadedProducer::from_config_and_context(&config, Count(failed.clone()))?,
-            told: match settings.rate {
-                0 => None,
-                _ => Some(ThreadedProducer::from_config_and_context(&config, Tell)?),
+            producer: match settings.rate {
+                0 => Inner::Counted(ThreadedProducer::from_config_and_context(
+                    &config,
+                    Count(failed.clone()),
+                )?),
+                _ => Inner::Told(ThreadedProducer::from_config_and_context(&config, Tell)?),
             },
             failed,
             topic: settings.topic.clone(),
@@ -116,10 +123,12 @@ impl Peer for Threaded {
     async fn send(&self, load: &Load, numbers: Range<u64>) -> Result<u64> {
         let count = numbers.end - numbers.start;
         for number in numbers {
-            match &self.told {
-                // The warm-up of a paced run goes through the producer that is measured afterwards.
-                Some(told) => insist(told, self.record(load, number, Box::new(Ticket::unused())))?,
-                None => insist(&self.counted, self.record(load, number, ()))?,
+            match &self.producer {
+                Inner::Counted(counted) => insist(counted, self.record(load, number, ()))?,
+                // The warm-up of a paced run.
+                Inner::Told(told) => {
+                    insist(told, self.record(load, number, Box::new(Ticket::unused())))?;
+                }
             }
         }
         Ok(count)
@@ -127,9 +136,9 @@ impl Peer for Threaded {
 
     async fn flush(&self) -> Result<()> {
         let patience = Duration::from_secs(60);
-        match &self.told {
-            Some(told) => told.flush(patience)?,
-            None => self.counted.flush(patience)?,
+        match &self.producer {
+            Inner::Counted(counted) => counted.flush(patience)?,
+            Inner::Told(told) => told.flush(patience)?,
         }
         let failed = self.failed.load(Relaxed);
         if failed > 0 {
@@ -139,9 +148,9 @@ impl Peer for Threaded {
     }
 
     async fn send_timed(&self, load: &Load, number: u64, ticket: Ticket) -> Result<()> {
-        match &self.told {
-            Some(told) => insist(told, self.record(load, number, Box::new(ticket))),
-            None => bail!("a paced run has a rate"),
+        match &self.producer {
+            Inner::Told(told) => insist(told, self.record(load, number, Box::new(ticket))),
+            Inner::Counted(_) => bail!("a paced run has a rate"),
         }
     }
 }
