@@ -18,6 +18,15 @@ pub mod table;
 use anyhow::{Result, bail};
 use lexopt::{Arg, Parser};
 
+const USAGE: &str = "cargo xtask bench [what]
+
+                                     the layers: times, allocations, switches, peaks; instructions
+  gate [--update]                    their instructions against those kept
+  budgets                            what the public API may cost
+  peers [--quick] [--row NAME]…      milena beside its peers; --list names the rows,
+        [--only NAME,NAME]           --only the peers to measure
+        [--rounds N] [--scale X] [--out FOLDER]";
+
 /// Nothing: the layers; `gate`: their instructions against those kept; `budgets`: what the public API may cost;
 /// `peers`: the comparison.
 pub fn main(mut arguments: Parser) -> Result<()> {
@@ -25,10 +34,17 @@ pub fn main(mut arguments: Parser) -> Result<()> {
         None => layers::all(),
         Some(Arg::Value(what)) => match what.to_string_lossy().as_ref() {
             "gate" => layers::gate(arguments),
-            "budgets" => budgets::main(),
+            "budgets" => match arguments.next()? {
+                None => budgets::main(),
+                Some(other) => Err(other.unexpected().into()),
+            },
             "peers" => peers::main(arguments),
-            other => bail!("there is no bench `{other}`: gate, budgets or peers"),
+            other => bail!("there is no bench `{other}`\n\n{USAGE}"),
         },
+        Some(Arg::Long("help") | Arg::Short('h')) => {
+            println!("{USAGE}");
+            Ok(())
+        }
         Some(other) => Err(other.unexpected().into()),
     }
 }

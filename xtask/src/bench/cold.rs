@@ -20,7 +20,23 @@ pub const ABOUT: &str =
 const MOST_CRATES: usize = 45;
 
 /// Builds each by turns, `rounds` times, and compares the medians.
-pub fn judge(rounds: usize) -> Result<Verdict> {
+pub fn judge(rounds: usize) -> Verdict {
+    compare(rounds).unwrap_or_else(|error| {
+        println!("{NAME}: {error:#}");
+        Verdict {
+            goal: goal(),
+            measured: None,
+            met: false,
+            all: false,
+        }
+    })
+}
+
+fn goal() -> String {
+    format!("CPU time ≤ 0.75 of the lightest peer's, ≤ {MOST_CRATES} crates")
+}
+
+fn compare(rounds: usize) -> Result<Verdict> {
     let milena = format!(
         "milena = {{ path = \"{}\" }}",
         root().join("crates/milena").display()
@@ -59,7 +75,7 @@ pub fn judge(rounds: usize) -> Result<Verdict> {
         missing.insert_str(0, " — not built: ");
     }
     Ok(Verdict {
-        goal: format!("CPU time ≤ 0.75 of the lightest peer's, ≤ {MOST_CRATES} crates"),
+        goal: goal(),
         measured: Some(format!(
             "{share:.2} ({} s against {} s of {name}), {crates} crates{missing}",
             short(own),

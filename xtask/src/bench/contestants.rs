@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use crate::kafka::resolve::Kafka;
 use crate::run::{self, root, target};
@@ -59,6 +59,19 @@ pub fn build(only: Option<&[String]>) -> Result<(Vec<Contestant>, Skipped)> {
     run::run(&mut run::cargo(
         "build --release --package milena-benches --bin bench-broker --bin bench-layer",
     ))?;
+    let names = || {
+        RUST.iter()
+            .map(|(name, ..)| *name)
+            .chain(["franz-go", "java"])
+    };
+    if let Some(other) = only
+        .into_iter()
+        .flatten()
+        .find(|one| names().all(|name| name != *one))
+    {
+        let names: Vec<_> = names().collect();
+        bail!("there is no peer `{other}`: {}", names.join(", "));
+    }
     let (mut built, mut skipped) = (Vec::new(), Vec::new());
     let mut left_out = Skipped::new();
     let mut wanted = |name: &str| {
@@ -88,6 +101,9 @@ pub fn build(only: Option<&[String]>) -> Result<(Vec<Contestant>, Skipped)> {
     }
     if wanted("java") {
         take("java", Needs::Compiler, java());
+    }
+    if let Some((_, why)) = skipped.iter().find(|(name, _)| name == "milena") {
+        bail!("milena cannot be built: {why}");
     }
     skipped.append(&mut left_out);
     Ok((built, skipped))

@@ -249,7 +249,8 @@ fn warm_up(row: &Row, entries: &[Entry<'_>], extent: Extent, kafka: &mut Brokers
 /// One run may have been chance: it is believed if it is so many times farther behind.
 const DOUBT: f64 = 1.6;
 
-/// Which peers are far behind the best one in all that this row's goals compare with it, or failed twice.
+/// Which peers are far behind the best one in all that this row's goals compare with it, or were not done in time, or
+/// failed twice.
 fn behind(row: &Row, cells: &[Cell]) -> Vec<bool> {
     let goals = row.variants.iter().flat_map(|variant| variant.goals);
     let mut compared: Vec<_> = goals
@@ -282,7 +283,9 @@ fn behind(row: &Row, cells: &[Cell]) -> Vec<bool> {
     };
     let far = |cell: &Cell| {
         let mut compared = compared.iter();
-        let is_known = !cell.runs.is_empty() || cell.failures.len() > 1;
+        // A real Kafka may have been what was slow.
+        let late = matches!(cell.failures.last(), Some(Failure::Late(_))) && !row.load.kafka;
+        let is_known = !cell.runs.is_empty() || cell.failures.len() > 1 || late;
         cell.peer && is_known && compared.all(|(metric, times)| far(cell, *metric, *times))
     };
     cells.iter().map(far).collect()
@@ -357,10 +360,17 @@ fn patience(contestant: &Contestant, load: &Load, extent: Extent) -> Duration {
         "milena" => PATIENCE,
         _ => extent.patience,
     };
-    match load.kafka {
+    let usual = match load.kafka {
         true => usual * KAFKA_SPAN,
         false => usual,
-    }
+    };
+    // What a run takes whoever sends: its schedule, to be compiled, and to get to know thousands of partitions.
+    let paced = load.records.checked_div(load.rate).unwrap_or(0);
+    let compiling = match contestant.needs {
+        Needs::Compiler => extent.compiling,
+        Needs::Memory | Needs::Records => Duration::ZERO,
+    };
+    usual + compiling + Duration::from_secs(paced + load.partitions as u64 / 1000)
 }
 
 #[cfg(test)]

@@ -62,6 +62,10 @@ pub fn main(mut arguments: Parser) -> Result<()> {
                 println!("{:<14} {}", cold::NAME, cold::ABOUT);
                 return Ok(());
             }
+            Arg::Long("help") | Arg::Short('h') => {
+                println!("{}", super::USAGE);
+                return Ok(());
+            }
             other => return Err(other.unexpected().into()),
         }
     }
@@ -123,7 +127,7 @@ fn compare(options: &Options) -> Result<()> {
         verdicts.push((
             cold::NAME.to_owned(),
             "default features".to_owned(),
-            cold::judge(options.rounds)?,
+            cold::judge(options.rounds),
         ));
     }
     println!("\n{}", report::goals(&verdicts));

@@ -169,7 +169,7 @@ pub fn write(
     let mut text = format!("# milena beside its peers\n\n{}\n", machine());
     let _ = writeln!(
         text,
-        "Run by `{}`, {} rounds, interleaved; medians.\n",
+        "Run by `{}`: {} rounds, interleaved; medians.\n",
         about.command, about.rounds
     );
     for (name, why) in &about.skipped {
