@@ -93,8 +93,7 @@ impl Board {
             }
             match next {
                 Schedule::Lingering(node, until) => {
-                    self.node_mut(node).lingering.insert(until, slot);
-                    self.ring(node);
+                    self.ring(node).lingering.insert(until, slot);
                 }
                 Schedule::Parked(Reason::Window(node)) => self.node_mut(node).full += 1,
                 Schedule::Parked(Reason::NoProducerId) => self.unidentified.push(slot),
@@ -103,10 +102,7 @@ impl Board {
                     self.leader_missing = true;
                 }
                 // Also where a stale entry stands in the list already: whoever was rung for it is gone.
-                Schedule::Ready(node) => {
-                    self.node_mut(node).sendable += 1;
-                    self.ring(node);
-                }
+                Schedule::Ready(node) => self.ring(node).sendable += 1,
                 Schedule::Idle | Schedule::Parked(_) => {}
             }
         }
@@ -142,8 +138,7 @@ impl Board {
         };
         if partition.listed != Some(node) {
             partition.listed = Some(node);
-            self.node_mut(node).ready.push_back(slot);
-            self.ring(node);
+            self.ring(node).ready.push_back(slot);
         }
     }
 
@@ -194,12 +189,13 @@ impl Board {
     }
 
     /// Something came up for `node`.
-    pub(crate) fn ring(&mut self, node: NodeId) {
-        let entry = self.node_mut(node);
+    pub(crate) fn ring(&mut self, node: NodeId) -> &mut Node {
+        let entry = self.nodes.get_or_insert_with(node, Node::default);
         if !entry.rung {
             entry.rung = true;
             self.rung.push(node);
         }
+        entry
     }
 
     /// The next node for which something came up since the last question.

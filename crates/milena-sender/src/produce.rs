@@ -61,7 +61,6 @@ impl Sender {
         if !self.is_due(now, node) {
             return None;
         }
-        self.end_lingering(now, node);
         if self.config.compression.codec() != Codec::None
             && !self.board.node(node)?.sealed_last
             && let Some(job) = self.poll_seal(now, node)
@@ -155,7 +154,7 @@ impl Sender {
             }
             if request.is_full() || !self.take_one(now, slot, request) {
                 self.board.unpop(node, slot);
-                return;
+                return self.end_lingering(now, node);
             }
         }
         // Open ones come along, unless somebody who is ahead goes on to fill them.
