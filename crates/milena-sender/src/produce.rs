@@ -342,7 +342,10 @@ impl Sender {
     /// The connection to be woken because batches are to be cut; each is named once, while it is there. Any will do, but
     /// the first batch's leader has its parts next.
     pub(crate) fn whom_to_have_cut(&mut self, now: Instant) -> Option<ConnectionId> {
-        let first = self.to_cut.first()?;
+        let Some(first) = self.to_cut.first() else {
+            self.cutter = None;
+            return None;
+        };
         let leader = self.board.get(first.slot)?.leader;
         let client = &self.client;
         let nodes = leader.into_iter();
