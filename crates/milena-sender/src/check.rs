@@ -1,5 +1,7 @@
 //! What must hold between calls, for those who test the sender.
 
+use std::time::Instant;
+
 use milena_accumulator::Slot;
 
 use crate::partition::{Partition, Reason, Schedule};
@@ -7,17 +9,24 @@ use crate::sender::Sender;
 
 impl Sender {
     /// Looks whether each partition stands where it belongs, and whether what it waits for will come: a partition
-    /// that is parked without a pending event would wait for ever. Costs time by partitions known.
+    /// that is parked without a pending event would wait for ever. So does one whose batches expire after their time.
+    /// Costs time by partitions known.
     ///
     /// # Errors
     ///
     /// The first partition of which that is not true, in words.
-    pub fn check(&self) -> Result<(), String> {
+    pub fn check(&self, now: Instant) -> Result<(), String> {
+        let rules = self.rules(now);
         for index in 0..self.board.len() {
             if let Some(partition) = self.board.get(Slot(index as u32)) {
-                self.check_partition(partition).map_err(|what| {
+                let (is, should) = (partition.schedule, partition.decide(&rules));
+                let stands = match stands(is, should, now) {
+                    true => self.check_partition(partition).map_err(str::to_owned),
+                    false => Err(format!("it should be {should:?}")),
+                };
+                stands.map_err(|what| {
                     let (topic, index) = (partition.topic.name(), partition.index);
-                    format!("{topic}-{index}, {:?}: {what}", partition.schedule)
+                    format!("{topic}-{index}, {is:?}: {what}")
                 })?;
             }
         }
@@ -45,9 +54,10 @@ impl Sender {
                 "the connection that its batches are on is gone",
             )?;
         }
+        let oldest = partition.oldest();
         is(
-            partition.oldest().is_none() || partition.timer.is_some(),
-            "nothing will expire its batches",
+            oldest.is_none_or(|created| timed(created + self.config.delivery_timeout)),
+            "nothing will expire its batches in time",
         )?;
         let to_cut = self.oldest_to_cut(slot);
         is(
@@ -80,5 +90,18 @@ impl Sender {
                 ),
             },
         }
+    }
+}
+
+/// Whether a partition that should be somewhere may be where it is: it is moved when it is next looked at, if that comes.
+fn stands(is: Schedule, should: Schedule, now: Instant) -> bool {
+    match (is, should) {
+        (Schedule::Lingering(node, until), Schedule::Ready(other)) => node == other && until <= now,
+        (Schedule::Parked(Reason::BackOff(until)), _) if until <= now => true,
+        // That an id's epochs are used up is noticed when the next one is needed.
+        (Schedule::Ready(_) | Schedule::Lingering(..), Schedule::Parked(Reason::NoProducerId)) => {
+            true
+        }
+        _ => is == should,
     }
 }

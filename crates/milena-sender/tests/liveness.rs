@@ -99,7 +99,7 @@ fn settles(world: &mut World, within: Duration, delivery: &Delivery) -> bool {
     let until = world.elapsed() + within;
     let done = world.run_until(until, |_| delivery.try_get().is_some());
     assert_eq!(world.stuck, None);
-    world.sender.check().unwrap();
+    world.sender.check(world.clock().now()).unwrap();
     done
 }
 

@@ -97,7 +97,7 @@ fn rest(
     });
     assert!(done, "outcomes are open");
     assert_eq!(world.stuck, None);
-    world.sender.check().unwrap();
+    world.sender.check(world.clock().now()).unwrap();
     deliveries
         .iter_mut()
         .map(|delivery| delivery.try_get().unwrap())
@@ -369,7 +369,7 @@ fn a_leader_that_the_list_of_brokers_lacks_is_found_when_it_is_listed() {
     let until = world.elapsed() + secs(3);
     world.run_until(until, |_| false);
     assert!(deliveries[0].try_get().is_none());
-    world.sender.check().unwrap();
+    world.sender.check(world.clock().now()).unwrap();
     world.change(Change::ThawMetadata(1));
     let outcome = rest(&mut world, 5, &mut deliveries).remove(0);
     outcome.unwrap();

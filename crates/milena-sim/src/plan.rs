@@ -1,5 +1,7 @@
 //! From a seed to a workload with faults, and its run.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use milena_broker::{Act, ApiKey, Change, ClusterConfig, Cut, ErrorCode, Rule, TopicConfig};
@@ -33,6 +35,7 @@ pub struct Plan {
     record_size: usize,
     rules: Vec<Rule>,
     changes: Vec<(Duration, Change)>,
+    seal_time: Duration,
 }
 
 /// Runs the plan of a seed and checks the laws.
@@ -111,8 +114,17 @@ impl Plan {
             record_size,
             rules: Vec::new(),
             changes: Vec::new(),
+            seal_time: Duration::ZERO,
         };
         plan.add_faults(&mut rng);
+        if rng.below(2) == 0 {
+            plan.seal_time = ms(rng.below(80));
+        }
+        // Metadata that forgets a topic while it is in use elsewhere.
+        if rng.below(4) == 0 {
+            plan.sender.client.metadata_max_idle = ms(100 + rng.below(1000));
+            plan.sender.client.metadata_max_age = ms(20 + rng.below(500));
+        }
         plan
     }
 
@@ -256,6 +268,7 @@ pub fn run_with(plan: Plan, telling: bool) -> Result<Ran, Box<Broken>> {
         plan.accumulator.clone(),
     );
     world.journal = telling.then(Vec::new);
+    world.seal_time = plan.seal_time;
     let outcome = carry_out(&plan, &mut world);
     let journal = world.journal.take().unwrap_or_default();
     match outcome {
@@ -299,6 +312,14 @@ fn carry_out(plan: &Plan, world: &mut World) -> Result<(), String> {
         ));
     }
     law::check(&world.cluster, &sent, true)?;
+    let outcomes = sent.iter().filter(|one| one.delivery.try_get().is_some());
+    let (told, counters) = (outcomes.count() as u64, world.sender.counters());
+    if counters.records_acknowledged + counters.records_failed != told {
+        return Err(format!(
+            "{} and {} records of {told} are counted",
+            counters.records_acknowledged, counters.records_failed
+        ));
+    }
     if let Some(stuck) = &world.stuck {
         return Err(format!("a partition waits for nothing: {stuck}"));
     }
@@ -333,6 +354,7 @@ fn send(plan: &Plan, world: &mut World) -> Vec<Sent> {
         .collect();
     let mut sent: Vec<Sent> = Vec::new();
     let mut rng = Rng::new(plan.seed ^ 0x5eed);
+    let mut handles = BTreeMap::new();
     let mut at = Duration::ZERO;
     while sent.len() < plan.records && at < Duration::from_secs(30) {
         at += Duration::from_micros(rng.below(40_000) as u64);
@@ -343,7 +365,17 @@ fn send(plan: &Plan, world: &mut World) -> Vec<Sent> {
                 0 => Target::Any,
                 _ => Target::Partition(rng.below(plan.partitions) as i32),
             };
-            match hand_over(plan, world, topic, target, sent.len() as u64) {
+            // A handle is for ever, also where metadata forgets the topic.
+            let handle = match handles.get(topic) {
+                Some(handle) => Arc::clone(handle),
+                None => {
+                    let Some(found) = world.accumulator.topic(topic) else {
+                        break;
+                    };
+                    Arc::clone(handles.entry(topic).or_insert(found))
+                }
+            };
+            match hand_over(plan, world, (topic, &handle), target, sent.len() as u64) {
                 Some(record) => sent.push(record),
                 None => break,
             }
@@ -357,11 +389,10 @@ fn send(plan: &Plan, world: &mut World) -> Vec<Sent> {
 fn hand_over(
     plan: &Plan,
     world: &World,
-    topic: &'static str,
+    (topic, handle): (&'static str, &accumulator::Topic),
     target: Target,
     id: u64,
 ) -> Option<Sent> {
-    let handle = world.accumulator.topic(topic)?;
     let mut value = id.to_be_bytes().to_vec();
     value.resize(plan.record_size.max(8), b'.');
     let timestamp = FIRST_TIMESTAMP + id as i64;
@@ -372,7 +403,7 @@ fn hand_over(
     };
     match world.accumulator.append(
         &world.clock(),
-        &handle,
+        handle,
         &(target, record),
         Want::Delivery,
         None,

@@ -40,6 +40,8 @@ pub struct World {
     compressor: Compressor,
     buffer: FrameBuffer,
     steps: u64,
+    /// How long compression takes at most, beyond a flight.
+    pub seal_time: Duration,
     /// The first thing that was found wrong in the sender's own order.
     pub stuck: Option<String>,
     /// What happened, if somebody wants to read it.
@@ -151,6 +153,7 @@ impl World {
             compressor: Compressor::new(),
             buffer: FrameBuffer::new(),
             steps: 0,
+            seal_time: Duration::ZERO,
             stuck: None,
             journal: None,
         }
@@ -239,7 +242,7 @@ impl World {
         }
         self.drive();
         if self.stuck.is_none() {
-            self.stuck = self.sender.check().err();
+            self.stuck = self.sender.check(self.instant()).err();
         }
         true
     }
@@ -362,7 +365,7 @@ impl World {
         match self.sender.poll_transmit(now, connection) {
             Some(Transmit::Seal(job)) => {
                 let sealed = job.run(&mut self.compressor);
-                let at = self.now + self.flight();
+                let at = self.now + self.flight() + self.seal_time.mul_f64(self.rng.unit());
                 if let Some(wire) = self.wires.get_mut(&connection) {
                     wire.sealing = true;
                     wire.timer = None;
