@@ -479,8 +479,7 @@ impl ProducerConfig {
         self
     }
 
-    /// Start again from the bootstrap servers when metadata could not be had for this long; less than a second counts
-    /// as one.
+    /// Start again from the bootstrap servers when metadata could not be had for this long, a second at the least.
     ///
     /// Default: 5 minutes.
     #[doc(alias = "metadata.recovery.rebootstrap.trigger.ms")]
