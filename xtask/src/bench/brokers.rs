@@ -95,7 +95,11 @@ impl Brokers {
             Self::Embedded(embedded) => embedded
                 .ask(&format!("create {topic} {partitions}"))
                 .map(drop),
-            Self::Real(real) => real.helper.create(topic, partitions, 1, &[]),
+            Self::Real(real) => {
+                real.helper.create(topic, partitions, 1, &[])?;
+                // Answered once the leaders lead: clients that find them too early stand still for long.
+                real.helper.ends(topic).map(drop)
+            }
         }
     }
 
