@@ -220,7 +220,8 @@ impl Producer {
     /// failed, fails the rest, and closes all connections. For every handle of this producer.
     ///
     /// With a timeout of zero everything undelivered fails at once. Calling it again, also while
-    /// another call waits, is fine: the earliest end counts. Those who wait in `send` fail.
+    /// another call waits, is fine: the earliest end counts. Those who wait in `send` fail. A callback must not block
+    /// until it is done: it waits for the tasks that run callbacks.
     ///
     /// # Cancel safety
     /// Dropped before it is ready, the closing goes on in the background.
