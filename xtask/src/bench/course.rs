@@ -26,6 +26,16 @@ struct Extent {
     patience: Duration,
 }
 
+impl Extent {
+    /// How long a client is compiled before it is measured.
+    fn compiling(&self, contestant: &Contestant) -> Duration {
+        match contestant.needs {
+            Needs::Compiler => self.compiling,
+            Needs::Memory | Needs::Records => Duration::ZERO,
+        }
+    }
+}
+
 const WHOLE: Extent = Extent {
     flat: 1.0,
     paced: 1.0,
@@ -180,10 +190,7 @@ impl Entry<'_> {
                 // Fewer records to measure need no less memory.
                 Needs::Memory | Needs::Compiler => row.load.warmup(),
             },
-            time: match contestant.needs {
-                Needs::Compiler => extent.compiling,
-                Needs::Memory | Needs::Records => Duration::ZERO,
-            },
+            time: extent.compiling(contestant),
         };
         measure::run(contestant, load, self.how, brokers, topic, warm_up)
     }
@@ -366,11 +373,9 @@ fn patience(contestant: &Contestant, load: &Load, extent: Extent) -> Duration {
     };
     // What a run takes whoever sends: its schedule, to be compiled, and to get to know thousands of partitions.
     let paced = load.records.checked_div(load.rate).unwrap_or(0);
-    let compiling = match contestant.needs {
-        Needs::Compiler => extent.compiling,
-        Needs::Memory | Needs::Records => Duration::ZERO,
-    };
-    usual + compiling + Duration::from_secs(paced + load.partitions as u64 / 1000)
+    usual
+        + extent.compiling(contestant)
+        + Duration::from_secs(paced + load.partitions as u64 / 1000)
 }
 
 #[cfg(test)]
