@@ -268,8 +268,17 @@ impl Queue {
     pub(crate) fn close(&mut self, pool: &Pool) {
         if let Some(mut open) = self.open.take() {
             open.closed = pool.way.begin(open.charged);
+            if self.closed.len() == self.closed.capacity() {
+                self.grow();
+            }
             self.closed.push_back(open);
         }
+    }
+
+    /// Where partitions are many, few have more than one batch closed: a queue grows to four at once by itself.
+    #[cold]
+    fn grow(&mut self) {
+        self.closed.reserve_exact(self.closed.len().max(1));
     }
 
     /// Batches that wait.

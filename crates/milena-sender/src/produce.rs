@@ -1,6 +1,5 @@
 //! Deciding what goes to a node: which partitions, how much of them, and under which names.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -267,9 +266,11 @@ impl Sender {
         partition.round = self.round;
         partition.wire = Some((connection, node));
         if partition.in_flight.is_empty() {
-            // Where partitions are many, most have one at a time: the least that a queue grows to is four.
-            let spare = self.spare_queues.pop();
-            partition.in_flight = spare.unwrap_or_else(|| VecDeque::with_capacity(1));
+            partition.in_flight = self.spare_queues.pop().unwrap_or_default();
+        }
+        // Where partitions are many, most have one at a time: a queue grows to four at once by itself.
+        if partition.in_flight.len() == partition.in_flight.capacity() {
+            partition.in_flight.reserve_exact(1);
         }
         partition.in_flight.push_back(Parcel {
             stamp,
