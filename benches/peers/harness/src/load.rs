@@ -35,8 +35,9 @@ impl Load {
             values: (0..count)
                 .map(|index| Bytes::copy_from_slice(&file[index * size..(index + 1) * size]))
                 .collect(),
+            // As exact as the values: a string's spare room is an allocation more of each, and there are 65,536 of them.
             keys: (0..settings.keys)
-                .map(|key| Bytes::from(format!("key-{key:08}")))
+                .map(|key| Bytes::copy_from_slice(format!("key-{key:08}").as_bytes()))
                 .collect(),
             headers: (0..settings.headers)
                 .map(|index| {
