@@ -86,7 +86,10 @@ fn compare(options: &Options) -> Result<()> {
         true => row.quick || !options.quick,
         false => named(row.name),
     };
-    let rows = with_references(is_wanted);
+    let mut rows = with_references(is_wanted);
+    if options.quick {
+        rows = rows.iter().map(Row::in_quick).collect();
+    }
     let (contestants, skipped) = contestants::build(options.only.as_deref())?;
     let about = report::About {
         command: options.command.clone(),
@@ -193,6 +196,18 @@ mod tests {
         let rows = with_references(|row| row.name == "zstd");
         let names = rows.iter().map(|row| (row.name, row.peers));
         assert_eq!(Vec::from_iter(names), [("1KiB", false), ("zstd", true)]);
+    }
+
+    #[test]
+    fn a_quick_comparison_has_peers_where_a_goal_compares_with_them() {
+        let has_peers = |name: &str| {
+            let row = ROWS.iter().find(|row| row.name == name).unwrap();
+            (row.peers, row.in_quick().peers)
+        };
+        assert_eq!(has_peers("100B"), (true, true));
+        assert_eq!(has_peers("20ms"), (true, true));
+        assert_eq!(has_peers("4-tasks"), (true, false));
+        assert_eq!(has_peers("2-tasks"), (false, false));
     }
 
     #[test]

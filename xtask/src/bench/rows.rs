@@ -161,7 +161,7 @@ pub struct Row {
     pub load: Load,
     /// milena's ways to send.
     pub variants: &'static [Variant],
-    /// Whether peers are measured too.
+    /// Whether peers are measured too; with `--quick`, if a goal compares with them.
     pub peers: bool,
     /// Whether `--quick` measures everybody in their own best settings too.
     pub best: bool,
@@ -187,6 +187,17 @@ impl Row {
     pub fn has_best(&self, quick: bool) -> bool {
         let is_flat = self.load.rate == 0 && self.load.delay_ms == 0 && !self.load.kafka;
         self.best || (!quick && self.peers && is_flat)
+    }
+
+    /// It as `--quick` has it: without peers if no goal compares with them.
+    pub fn in_quick(&self) -> Self {
+        let mut goals = self.variants.iter().flat_map(|variant| variant.goals);
+        let compares =
+            goals.any(|goal| matches!(goal, Goal::AtMostBest(..) | Goal::AtLeastBest(..)));
+        Self {
+            peers: self.peers && compares,
+            ..*self
+        }
     }
 
     /// It with only what the goals of other rows need: the first of milena's ways to send.

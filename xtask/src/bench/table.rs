@@ -203,7 +203,7 @@ pub const ROWS: &[Row] = &[
     own("2-tasks", "100 B, two sending tasks", Load { tasks: 2, ..TASKS }, &[
         by("handle", &[AtMostOwn(Cpu, "1-task", 1.3), AtMostOwn(Cpu, "100B", 1.3)]),
     ]),
-    own("4-tasks", "100 B, four sending tasks", Load { tasks: 4, ..TASKS }, &[
+    row("4-tasks", "100 B, four sending tasks", Load { tasks: 4, ..TASKS }, &[
         by("handle", &[AtMostOwn(Cpu, "1-task", 1.3), AtMostOwn(Cpu, "100B", 1.3)]),
     ]),
     row("kafka-100B", "a real Kafka, 100 B", Load { kafka: true, records: 1_000_000, ..BASE }, &[
@@ -213,6 +213,7 @@ pub const ROWS: &[Row] = &[
         by("handle", &[AtMostBest(Cpu, 0.40), AtLeastBest(Throughput, 1.0)]),
     ]),
     not_quick(row("16-tasks", "100 B, 16 sending tasks", Load { tasks: 16, ..TASKS }, &[by("handle", &[])])),
+    not_quick(row("json", "1 KiB of JSON, not compressed", JSON, &[by("handle", &[])])),
     not_quick(row("100-flat", "100 partitions, keyed, flat out", Load { partitions: 100, ..MANY }, &[by("handle", &[])])),
     not_quick(row("1-partition", "one partition, 100 B", Load { partitions: 1, ..BASE }, &[by("handle", &[])])),
     not_quick(row("linger-0", "100 B, linger 0", Load { linger_ms: 0, ..BASE }, &[by("handle", &[])])),
