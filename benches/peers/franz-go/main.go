@@ -264,6 +264,18 @@ func paced(client *kgo.Client, s *settings, l *load) (int64, map[string]any, err
 	return acked.Load() - before, map[string]any{"p50_us": at(0.5), "p99_us": at(0.99), "p999_us": at(0.999), "max_us": at(1), "curve": curve}, nil
 }
 
+// warmUp sends what is not measured, in the way that is: flat out a client may take more memory than at a rate.
+func warmUp(client *kgo.Client, s *settings, l *load) error {
+	if s.rate == 0 {
+		_, err := send(client, s, l, s.warmup)
+		return err
+	}
+	alike := *s
+	alike.records = s.warmup
+	_, _, err := paced(client, &alike, l)
+	return err
+}
+
 type reading struct {
 	at    time.Time
 	usage syscall.Rusage
@@ -320,7 +332,7 @@ func run() error {
 	}
 	defer client.Close()
 	if s.warmup > 0 {
-		if _, err := send(client, s, l, s.warmup); err != nil {
+		if err := warmUp(client, s, l); err != nil {
 			return err
 		}
 	}

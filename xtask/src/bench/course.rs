@@ -22,6 +22,10 @@ struct Extent {
     span: Duration,
     /// How long Java is compiled before it is measured. Its cost still falls a little for some seconds more.
     compiling: Duration,
+    /// How long a Rust peer warms up at the longest, and is measured then if that was not enough; zero is no limit.
+    limit: Duration,
+    /// How long a real Kafka is sent to before anything is measured; it is enough that everybody has done so once.
+    kafka: Duration,
     /// The longest that a peer's run may take.
     patience: Duration,
 }
@@ -41,6 +45,8 @@ const WHOLE: Extent = Extent {
     paced: 1.0,
     span: Duration::from_millis(1500),
     compiling: Duration::from_secs(5),
+    limit: Duration::ZERO,
+    kafka: Duration::from_secs(120),
     patience: PATIENCE,
 };
 
@@ -50,6 +56,8 @@ const QUICK: Extent = Extent {
     paced: 0.6,
     span: Duration::from_millis(450),
     compiling: Duration::from_secs(2),
+    limit: Duration::from_secs(1),
+    kafka: Duration::from_secs(12),
     patience: Duration::from_secs(6),
 };
 
@@ -169,6 +177,8 @@ struct Entry<'a> {
     how: How<'a>,
     /// The row's, with as many records as this one is given.
     load: Load,
+    /// How long it warms up at the longest: the extent's, or zero for none.
+    limit: Duration,
     cell: Cell,
 }
 
@@ -191,6 +201,7 @@ impl Entry<'_> {
                 Needs::Memory | Needs::Compiler => row.load.warmup(),
             },
             time: extent.compiling(contestant),
+            limit: self.limit,
         };
         measure::run(contestant, load, self.how, brokers, topic, warm_up)
     }
@@ -206,8 +217,10 @@ impl Entry<'_> {
         // What is expected to be just enough may be a little less.
         let is_short = self.load.rate == 0 && share > 1.5;
         if is_short {
-            let more = self.load.records as f64 * share.min(MOST_MORE);
-            self.load.records = more as u64;
+            let sent = outcome.line["phases"][0]["records"].as_u64().unwrap_or(1);
+            self.load.records = (sent as f64 * share.min(MOST_MORE)) as u64;
+            // It was slow in its warm-up only.
+            self.limit = Duration::ZERO;
         }
         is_short
     }
@@ -243,9 +256,14 @@ impl Entry<'_> {
     }
 }
 
-/// Lets everybody send to a real Kafka once. It is compiled while it runs: else whoever comes first would measure that.
+/// Lets everybody send to a real Kafka once, or as many as it takes for so long. It is compiled while it runs: else
+/// whoever comes first would measure that.
 fn warm_up(row: &Row, entries: &[Entry<'_>], extent: Extent, kafka: &mut Brokers) {
+    let begun = Instant::now();
     for (index, entry) in entries.iter().enumerate() {
+        if begun.elapsed() > extent.kafka {
+            break;
+        }
         let topic = format!("{}-warm-up-{index}", row.name);
         let result = entry.run(row, extent, kafka, &topic);
         let failed = result.map_or_else(|error| format!(": {error:#}"), |_| String::new());
@@ -254,7 +272,7 @@ fn warm_up(row: &Row, entries: &[Entry<'_>], extent: Extent, kafka: &mut Brokers
 }
 
 /// One run may have been chance: it is believed if it is so many times farther behind.
-const DOUBT: f64 = 1.6;
+const DOUBT: f64 = 1.3;
 
 /// Which peers are far behind the best one in all that this row's goals compare with it, or were not done in time, or
 /// failed twice.
@@ -320,10 +338,15 @@ fn entries<'a>(
     let mut add = |contestant: &'a Contestant, label: String, how: How<'a>| {
         let peer = contestant.name != "milena" && contestant.name != "floor";
         let cell = Cell::new(label, peer, how.best);
+        let limit = match contestant.needs {
+            Needs::Memory if peer => extent.limit,
+            _ => Duration::ZERO,
+        };
         entries.push(Entry {
             contestant,
             how,
             load,
+            limit,
             cell,
         });
     };
@@ -375,7 +398,7 @@ fn patience(contestant: &Contestant, load: &Load, extent: Extent) -> Duration {
     let paced = load.records.checked_div(load.rate).unwrap_or(0);
     usual
         + extent.compiling(contestant)
-        + Duration::from_secs(paced + load.partitions as u64 / 1000)
+        + Duration::from_secs(paced + load.partitions as u64 / 2000)
 }
 
 #[cfg(test)]

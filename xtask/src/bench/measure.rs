@@ -58,6 +58,8 @@ pub struct WarmUp {
     pub records: u64,
     /// The same again and again for so long, if it knows `--warmup-ms`.
     pub time: Duration,
+    /// No longer than this, if it knows `--limit-ms`, and as long again for what is measured.
+    pub limit: Duration,
 }
 
 /// Runs a program once, after it has warmed up. A run whose records are not all acknowledged and found at the broker is
@@ -71,18 +73,17 @@ pub fn run(
     warm_up: WarmUp,
 ) -> Result<Outcome> {
     brokers.create(topic, load.partitions)?;
-    let paced = load.rate > 0;
     let mut samples = Vec::new();
     let line = start(contestant, load, how, brokers, topic, warm_up, &mut samples);
     let arrived = brokers.count(topic);
     let _ = brokers.forget(topic);
     let (line, arrived) = (line?, arrived?);
-    let sent = line["warmup"].as_u64().context("no warm-up")?
-        + if paced {
-            load.records
-        } else {
-            4 * load.records
-        };
+    let phases = line["phases"].as_array().context("no phases")?;
+    let count = |value: &Value| value.as_u64().context("a number is missing");
+    let mut sent = count(&line["warmup"])?;
+    for phase in phases {
+        sent += count(&phase["records"])?;
+    }
     if arrived.records != sent {
         bail!(
             "{} records were sent, {} are at the broker",
@@ -90,7 +91,6 @@ pub fn run(
             arrived.records
         );
     }
-    let phases = line["phases"].as_array().context("no phases")?;
     if phases
         .iter()
         .any(|phase| phase["acked"] != phase["records"])
@@ -156,6 +156,10 @@ fn start(
     if !warm_up.time.is_zero() {
         let millis = warm_up.time.as_millis().to_string();
         command.args(["--warmup-ms", &millis]);
+    }
+    if !warm_up.limit.is_zero() {
+        let millis = warm_up.limit.as_millis().to_string();
+        command.args(["--limit-ms", &millis]);
     }
     let mut process = command
         .stdin(Stdio::null())

@@ -50,20 +50,21 @@ pub struct Load {
 
 impl Load {
     /// Records that a client sends before it is measured: about what its buffer holds, so that its memory is there.
-    /// Where a broker answers late that would take long, and what is measured there is its time, not the client's.
+    /// Where a broker answers late that would take long, and what is measured there is its time, not the client's. At a
+    /// rate, what is due in a tenth of a second.
     pub fn warmup(&self) -> u64 {
         match self.rate {
             0 if self.delay_ms + self.slow_ms > 1 => self.records / 16,
             0 => (self.buffer as u64 / self.size as u64).min(2 * self.records),
-            _ => 2000,
+            rate => rate / 10,
         }
     }
 
-    /// The same for one that gathers garbage: as many as are measured.
+    /// The same for one that gathers garbage: as many as are measured, or half a second's.
     pub fn warmup_long(&self) -> u64 {
         match self.rate {
             0 => 4 * self.records,
-            _ => self.records,
+            rate => rate / 2,
         }
     }
 

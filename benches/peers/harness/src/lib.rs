@@ -14,6 +14,7 @@ use std::future::Future;
 use std::ops::Range;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Instant;
 
 use anyhow::{Result, bail};
 use serde_json::json;
@@ -87,9 +88,7 @@ fn run<P: Peer>() -> Result<()> {
 
 async fn measure<P: Peer>(settings: &Settings, load: &Arc<Load>) -> Result<serde_json::Value> {
     let peer = Arc::new(P::connect(settings).await?);
-    if settings.warmup > 0 {
-        send::<P>(&peer, load, settings.tasks, settings.warmup).await?;
-    }
+    let (warmed_up, records) = warm_up::<P>(&peer, load, settings).await?;
     if settings.allocations {
         milena_counting::start();
     }
@@ -101,9 +100,9 @@ async fn measure<P: Peer>(settings: &Settings, load: &Arc<Load>) -> Result<serde
         phases.push(before.phase(settings.records, acked));
         latency = curve;
     } else {
-        for records in [settings.records, 3 * settings.records] {
+        for records in [records, 3 * records] {
             let before = usage::Reading::now();
-            let acked = send::<P>(&peer, load, settings.tasks, records).await?;
+            let acked = send::<P>(&peer, load, settings.tasks, 0..records).await?;
             phases.push(before.phase(records, acked));
         }
     }
@@ -112,7 +111,7 @@ async fn measure<P: Peer>(settings: &Settings, load: &Arc<Load>) -> Result<serde
         "peer": P::NAME,
         "version": P::VERSION,
         "note": P::NOTE,
-        "warmup": settings.warmup,
+        "warmup": warmed_up,
         "phases": phases,
         "latency": latency,
         "peak_kib": usage::peak_kib(),
@@ -120,11 +119,50 @@ async fn measure<P: Peer>(settings: &Settings, load: &Arc<Load>) -> Result<serde
     }))
 }
 
-/// Sends `records` by so many tasks, or threads for a client that blocks, and waits for all of them.
-async fn send<P: Peer>(peer: &Arc<P>, load: &Arc<Load>, tasks: u64, records: u64) -> Result<u64> {
+/// The most pieces that the warm-up is sent in, if it has a limit.
+const PIECES: u64 = 16;
+
+/// Sends what is not measured, in the way that is: flat out a client may take more memory than at a rate. Returns how
+/// many records that were, and how many the first phase is to have.
+async fn warm_up<P: Peer>(
+    peer: &Arc<P>,
+    load: &Arc<Load>,
+    settings: &Settings,
+) -> Result<(u64, u64)> {
+    if settings.warmup > 0 && settings.rate > 0 {
+        let paced = Settings {
+            records: settings.warmup,
+            ..settings.clone()
+        };
+        let (acked, _) = pace::run(peer, load, &paced).await?;
+        return Ok((acked, settings.records));
+    }
+    let begun = Instant::now();
+    let pieces = if settings.limit.is_zero() { 1 } else { PIECES };
+    let end = |piece: u64| piece * settings.warmup / pieces;
+    for piece in 0..pieces {
+        send::<P>(peer, load, settings.tasks, end(piece)..end(piece + 1)).await?;
+        if pieces > 1 && begun.elapsed() > settings.limit && piece + 1 < pieces {
+            let sent = end(piece + 1);
+            // Both phases together have four times as many as the first one.
+            return Ok((sent, settings.records.min(sent / 4).max(1)));
+        }
+    }
+    Ok((settings.warmup, settings.records))
+}
+
+/// Sends records by so many tasks, or threads for a client that blocks, and waits for all of them.
+async fn send<P: Peer>(
+    peer: &Arc<P>,
+    load: &Arc<Load>,
+    tasks: u64,
+    numbers: Range<u64>,
+) -> Result<u64> {
+    let records = numbers.end - numbers.start;
     let mut running = Vec::new();
     for task in 0..tasks {
-        let numbers = task * records / tasks..(task + 1) * records / tasks;
+        let at = |task: u64| numbers.start + task * records / tasks;
+        let numbers = at(task)..at(task + 1);
         let (peer, load) = (peer.clone(), load.clone());
         running.push(if P::BLOCKS {
             let runtime = tokio::runtime::Handle::current();

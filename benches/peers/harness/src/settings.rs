@@ -37,6 +37,9 @@ pub struct Settings {
     pub records: u64,
     /// Records sent before anything is measured.
     pub warmup: u64,
+    /// The longest that the warm-up may take where records are sent flat out; who has not sent all of it by then measures
+    /// no more records than take as long again. 0 is no limit.
+    pub limit: Duration,
     /// A file of records, each `record_size` bytes; their number is a power of two.
     pub payloads: PathBuf,
     /// Bytes of a value.
@@ -84,6 +87,7 @@ impl Settings {
             partitions: 1,
             records: 0,
             warmup: 0,
+            limit: Duration::ZERO,
             payloads: PathBuf::new(),
             record_size: 0,
             keys: 0,
@@ -129,6 +133,7 @@ impl Settings {
             "partitions" => self.partitions = value.parse()?,
             "records" => self.records = value.parse()?,
             "warmup" => self.warmup = value.parse()?,
+            "limit-ms" => self.limit = Duration::from_millis(value.parse()?),
             "payloads" => self.payloads = value.into(),
             "record-size" => self.record_size = value.parse()?,
             "keys" => self.keys = value.parse()?,
