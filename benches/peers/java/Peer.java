@@ -87,14 +87,20 @@ public final class Peer {
         Runtime.getRuntime().halt(0);
     }
 
-    /** Sends so many records again and again for so long, at least once: it is compiled meanwhile. */
+    /**
+     * Sends so many records again and again for so long: it is compiled meanwhile. Once at least, unless that takes
+     * twice as long.
+     */
     private static long warmUp(int records, int millis) throws Exception {
-        long end = System.nanoTime() + millis * 1_000_000L;
+        int piece = Math.max(records / 16, 1);
+        long begun = System.nanoTime();
         long sent = 0;
-        do {
-            send(records);
-            sent += records;
-        } while (records > 0 && System.nanoTime() < end);
+        long taken = 0;
+        while (records > 0 && (taken < millis || sent < records) && (millis == 0 || taken < 2L * millis)) {
+            send(piece);
+            sent += piece;
+            taken = (System.nanoTime() - begun) / 1_000_000;
+        }
         return sent;
     }
 

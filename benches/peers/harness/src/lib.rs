@@ -14,7 +14,7 @@ use std::future::Future;
 use std::ops::Range;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use serde_json::json;
@@ -119,8 +119,8 @@ async fn measure<P: Peer>(settings: &Settings, load: &Arc<Load>) -> Result<serde
     }))
 }
 
-/// The most pieces that the warm-up is sent in, if it has a limit.
-const PIECES: u64 = 16;
+/// The first piece of a warm-up that has a limit is such a part of it; each of the others is as long as all before it.
+const FIRST_PIECE: u64 = 64;
 
 /// Sends what is not measured, in the way that is: flat out a client may take more memory than at a rate. Returns how
 /// many records that were, and how many the first phase is to have.
@@ -138,12 +138,17 @@ async fn warm_up<P: Peer>(
         return Ok((acked, settings.records));
     }
     let begun = Instant::now();
-    let pieces = if settings.limit.is_zero() { 1 } else { PIECES };
-    let end = |piece: u64| piece * settings.warmup / pieces;
-    for piece in 0..pieces {
-        send::<P>(peer, load, settings.tasks, end(piece)..end(piece + 1)).await?;
-        if pieces > 1 && begun.elapsed() > settings.limit && piece + 1 < pieces {
-            let sent = end(piece + 1);
+    let mut sent = 0;
+    while sent < settings.warmup {
+        let piece = match settings.limit {
+            Duration::ZERO => settings.warmup,
+            _ => sent.max(settings.warmup / FIRST_PIECE).max(1),
+        };
+        let end = settings.warmup.min(sent + piece);
+        send::<P>(peer, load, settings.tasks, sent..end).await?;
+        sent = end;
+        let next = 2 * begun.elapsed();
+        if sent < settings.warmup && !settings.limit.is_zero() && next > settings.limit {
             // Both phases together have four times as many as the first one.
             return Ok((sent, settings.records.min(sent / 4).max(1)));
         }
