@@ -87,7 +87,8 @@ fn compare(options: &Options) -> Result<()> {
         false => named(row.name),
     };
     let mut rows = with_references(is_wanted);
-    if options.quick {
+    // Who names a row wants all of it.
+    if options.quick && options.rows.is_empty() {
         rows = rows.iter().map(Row::in_quick).collect();
     }
     let (contestants, skipped) = contestants::build(options.only.as_deref())?;

@@ -55,7 +55,7 @@ impl Load {
     pub fn warmup(&self) -> u64 {
         match self.rate {
             0 if self.delay_ms + self.slow_ms > 1 => self.records / 16,
-            0 => (self.buffer as u64 / self.size as u64).min(2 * self.records),
+            0 => (self.buffer as u64 / self.size as u64).min(5 * self.records),
             rate => rate / 10,
         }
     }
