@@ -137,7 +137,7 @@ async fn warm_up<P: Peer>(
         let (acked, _) = pace::run(peer, load, &paced).await?;
         return Ok((acked, settings.records));
     }
-    let begun = Instant::now();
+    let mut begun = Instant::now();
     let mut sent = 0;
     while sent < settings.warmup {
         let piece = match settings.limit {
@@ -147,10 +147,15 @@ async fn warm_up<P: Peer>(
         let end = settings.warmup.min(sent + piece);
         send::<P>(peer, load, settings.tasks, sent..end).await?;
         sent = end;
-        let next = 2 * begun.elapsed();
-        if sent < settings.warmup && !settings.limit.is_zero() && next > settings.limit {
+        if sent == piece {
+            // The first one also connects.
+            begun = Instant::now();
+        } else if !settings.limit.is_zero()
+            && sent < settings.warmup
+            && 2 * begun.elapsed() > settings.limit
+        {
             // Both phases together have four times as many as the first one.
-            return Ok((sent, settings.records.min(sent / 4).max(1)));
+            return Ok((sent, settings.records.min(sent / 2)));
         }
     }
     Ok((settings.warmup, settings.records))

@@ -37,8 +37,8 @@ pub struct Settings {
     pub records: u64,
     /// Records sent before anything is measured.
     pub warmup: u64,
-    /// The longest that the warm-up may take where records are sent flat out; who has not sent all of it by then measures
-    /// no more records than take as long again. 0 is no limit.
+    /// About the longest that the warm-up may take where records are sent flat out, once connected; who has not sent all
+    /// of it by then measures no more records than take about as long again. 0 is no limit.
     pub limit: Duration,
     /// A file of records, each `record_size` bytes; their number is a power of two.
     pub payloads: PathBuf,
