@@ -67,8 +67,8 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// So many more records are sent at once than in a run that was too short.
 const MOST_MORE: f64 = 20.0;
 
-/// What a real Kafka takes changes more from run to run: so many times the span, and the patience.
-const KAFKA_SPAN: u32 = 3;
+/// What a real Kafka takes changes more from run to run: so many times the span, the limit and the patience.
+const KAFKA_TIMES: u32 = 3;
 
 /// The span with several brokers, in any comparison: what arrives between two answers of a slow one says little of the
 /// others. No run that counts takes less than two thirds of it, which is four seconds.
@@ -211,15 +211,14 @@ impl Entry<'_> {
         let Ok(outcome) = result else {
             return false;
         };
-        let times = if self.load.kafka { KAFKA_SPAN } else { 1 };
-        let span = extent.span * times;
+        let span = extent.span * times(&self.load);
         let share = span.as_secs_f64() / outcome.measured().as_secs_f64().max(1e-3);
         // What is expected to be just enough may be a little less.
         let is_short = self.load.rate == 0 && share > 1.5;
         if is_short {
             let sent = outcome.line["phases"][0]["records"].as_u64().unwrap_or(1);
             self.load.records = (sent as f64 * share.min(MOST_MORE)) as u64;
-            // It was slow in its warm-up only.
+            // Whoever was held to a limit was slow in its warm-up only.
             self.limit = Duration::ZERO;
         }
         is_short
@@ -339,7 +338,7 @@ fn entries<'a>(
         let peer = contestant.name != "milena" && contestant.name != "floor";
         let cell = Cell::new(label, peer, how.best);
         let limit = match contestant.needs {
-            Needs::Memory if peer => extent.limit,
+            Needs::Memory if peer => extent.limit * times(&load),
             _ => Duration::ZERO,
         };
         entries.push(Entry {
@@ -384,19 +383,23 @@ fn entries<'a>(
     entries
 }
 
+/// How many times as long everything takes as with the embedded broker.
+fn times(load: &Load) -> u32 {
+    match load.kafka {
+        true => KAFKA_TIMES,
+        false => 1,
+    }
+}
+
 /// The longest that a run may take.
 fn patience(contestant: &Contestant, load: &Load, extent: Extent) -> Duration {
     let usual = match contestant.name {
         "milena" => PATIENCE,
         _ => extent.patience,
     };
-    let usual = match load.kafka {
-        true => usual * KAFKA_SPAN,
-        false => usual,
-    };
     // What a run takes whoever sends: its schedule, to be compiled, and to get to know thousands of partitions.
     let paced = load.records.checked_div(load.rate).unwrap_or(0);
-    usual
+    usual * times(load)
         + extent.compiling(contestant)
         + Duration::from_secs(paced + load.partitions as u64 / 2000)
 }
