@@ -56,9 +56,9 @@ const QUICK: Extent = Extent {
     paced: 0.6,
     span: Duration::from_millis(450),
     compiling: Duration::from_secs(2),
-    limit: Duration::from_secs(1),
+    limit: Duration::from_millis(500),
     kafka: Duration::from_secs(12),
-    patience: Duration::from_secs(6),
+    patience: Duration::from_secs(4),
 };
 
 /// The longest that a run of milena's may take.
@@ -211,17 +211,18 @@ impl Entry<'_> {
         let Ok(outcome) = result else {
             return false;
         };
+        let sent = outcome.line["phases"][0]["records"].as_u64().unwrap_or(1);
         let span = extent.span * times(&self.load);
-        let share = span.as_secs_f64() / outcome.measured().as_secs_f64().max(1e-3);
-        // What is expected to be just enough may be a little less.
-        let is_short = self.load.rate == 0 && share > 1.5;
-        if is_short {
-            let sent = outcome.line["phases"][0]["records"].as_u64().unwrap_or(1);
-            self.load.records = (sent as f64 * share.min(MOST_MORE)) as u64;
+        let records = match self.load.rate {
+            0 => lengthened(sent, outcome.measured(), span),
+            _ => None,
+        };
+        if let Some(records) = records {
+            self.load.records = records;
             // Whoever was held to a limit was slow in its warm-up only.
             self.limit = Duration::ZERO;
         }
-        is_short
+        records.is_some()
     }
 
     /// Keeps what became of a run, and says so.
@@ -253,6 +254,13 @@ impl Entry<'_> {
             }
         }
     }
+}
+
+/// How many records the first phase gets instead, if a run whose phases took so long was too short for the span.
+fn lengthened(sent: u64, measured: Duration, span: Duration) -> Option<u64> {
+    let share = span.as_secs_f64() / measured.as_secs_f64().max(1e-3);
+    // What is expected to be just enough may be a little less.
+    (share > 1.5).then(|| (sent as f64 * share.min(MOST_MORE)) as u64)
 }
 
 /// Lets everybody send to a real Kafka once, or as many as it takes for so long. It is compiled while it runs: else
@@ -409,6 +417,18 @@ mod tests {
     use super::super::judge::tests::cell;
     use super::super::table::ROWS;
     use super::*;
+
+    #[test]
+    fn a_run_that_was_too_short_is_followed_by_one_that_sends_more() {
+        let lengthened = |measured| {
+            let span = Duration::from_millis(450);
+            lengthened(1000, Duration::from_millis(measured), span)
+        };
+        assert_eq!(lengthened(150), Some(3000));
+        assert_eq!(lengthened(0), Some(20_000), "no more than that at once");
+        assert_eq!(lengthened(301), None, "two thirds are enough");
+        assert_eq!(lengthened(900), None);
+    }
 
     #[test]
     fn who_is_far_behind_is_not_measured_again() {

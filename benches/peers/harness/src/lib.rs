@@ -130,12 +130,17 @@ async fn warm_up<P: Peer>(
     settings: &Settings,
 ) -> Result<(u64, u64)> {
     if settings.warmup > 0 && settings.rate > 0 {
-        let paced = Settings {
-            records: settings.warmup,
-            ..settings.clone()
-        };
-        let (acked, _) = pace::run(peer, load, &paced).await?;
-        return Ok((acked, settings.records));
+        // The first piece also connects: one client takes seconds for as many records as come until then.
+        let first = (settings.warmup / FIRST_PIECE).max(1);
+        let pieces = [first, settings.warmup - first];
+        for records in pieces.into_iter().filter(|records| *records > 0) {
+            let paced = Settings {
+                records,
+                ..settings.clone()
+            };
+            pace::run(peer, load, &paced).await?;
+        }
+        return Ok((settings.warmup, settings.records));
     }
     let mut begun = Instant::now();
     let mut sent = 0;
