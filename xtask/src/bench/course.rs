@@ -58,7 +58,7 @@ const QUICK: Extent = Extent {
     compiling: Duration::from_secs(2),
     limit: Duration::from_millis(500),
     kafka: Duration::from_secs(12),
-    patience: Duration::from_secs(4),
+    patience: Duration::from_secs(6),
 };
 
 /// The longest that a run of milena's may take.
