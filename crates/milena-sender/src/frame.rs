@@ -11,6 +11,10 @@ use milena_wire::{ApiKey, RequestHeader, Unsupported, Uuid, Version, Writer};
 /// and one `writev` takes only 1024 of them.
 const COPY_BELOW: usize = 1024;
 
+/// What a buffer keeps room for between two requests, in bytes. A request of thousands of small
+/// batches takes more; one such request does not make a connection large for good.
+const KEPT: usize = 64 << 10;
+
 /// A request that was decided on. [`encode`](Self::encode) makes its bytes; give it back to
 /// [`Sender::handle_written`](crate::Sender::handle_written) once they are all written.
 #[derive(Debug)]
@@ -47,7 +51,8 @@ pub(crate) struct Item {
     pub(crate) body: Body,
 }
 
-/// Where a connection makes the bytes of its requests; reused, it does not allocate.
+/// Where a connection makes the bytes of its requests; reused, it does not allocate unless a request
+/// has thousands of small batches.
 #[derive(Debug, Default)]
 pub struct FrameBuffer {
     out: Writer,
@@ -85,7 +90,9 @@ impl WriteJob {
     /// the connection is best closed.
     pub fn encode(&self, buffer: &mut FrameBuffer) -> Result<(), Unsupported> {
         buffer.out.clear();
+        buffer.out.shrink_to(KEPT);
         buffer.pieces.clear();
+        buffer.pieces.shrink_to(KEPT / size_of::<Piece>());
         match &self.0 {
             Kind::Frame(bytes) => {
                 buffer.out.put(bytes);

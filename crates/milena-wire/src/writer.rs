@@ -57,6 +57,11 @@ impl Writer {
         self.elsewhere = 0;
     }
 
+    /// Gives memory back that is neither in use nor among the first `kept` bytes.
+    pub fn shrink_to(&mut self, kept: usize) {
+        self.own.shrink_to(kept);
+    }
+
     /// How many bytes were written, shared and announced ones included.
     #[must_use]
     pub fn len(&self) -> usize {
