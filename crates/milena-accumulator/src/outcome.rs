@@ -43,10 +43,17 @@ pub struct Outcome {
 struct Waiting {
     /// The usual case, one task that awaits one delivery after the other, allocates nothing.
     first: Option<Waker>,
-    more: Vec<Option<Waker>>,
-    /// Seats that were left, but the first.
-    free: Vec<u32>,
+    /// Apart, so that those many outcomes that have none are small.
+    more: Option<Box<Seats>>,
     callbacks: Vec<CallbackEntry>,
+}
+
+/// The seats of an outcome's wakers, but the first.
+#[derive(Default)]
+struct Seats {
+    wakers: Vec<Option<Waker>>,
+    /// Those that were left.
+    free: Vec<u32>,
 }
 
 /// A record's callback and what its metadata needs.
@@ -141,10 +148,10 @@ impl Outcome {
         let Waiting {
             first,
             more,
-            free: _,
             callbacks,
         } = mem::take(&mut *self.lock());
-        for waker in first.into_iter().chain(more.into_iter().flatten()) {
+        let more = more.into_iter().flat_map(|more| more.wakers);
+        for waker in first.into_iter().chain(more.flatten()) {
             bin.wake(waker);
         }
         if callbacks.is_empty() {
@@ -286,16 +293,17 @@ impl Waiting {
         if self.first.is_none() {
             return 0;
         }
-        self.free.pop().unwrap_or_else(|| {
-            self.more.push(None);
-            self.more.len() as u32
+        let more = self.more.get_or_insert_default();
+        more.free.pop().unwrap_or_else(|| {
+            more.wakers.push(None);
+            more.wakers.len() as u32
         })
     }
 
     fn leave(&mut self, seat: u32) -> Option<Waker> {
         let left = self.seat(seat).take();
         if seat > 0 && left.is_some() {
-            self.free.push(seat);
+            self.more.get_or_insert_default().free.push(seat);
         }
         left
     }
@@ -303,7 +311,7 @@ impl Waiting {
     fn seat(&mut self, seat: u32) -> &mut Option<Waker> {
         match seat.checked_sub(1) {
             None => &mut self.first,
-            Some(at) => &mut self.more[at as usize],
+            Some(at) => &mut self.more.get_or_insert_default().wakers[at as usize],
         }
     }
 }
