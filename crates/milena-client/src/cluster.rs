@@ -58,11 +58,11 @@ pub struct PartitionMetadata {
     /// The epoch of its leader, or -1 if brokers are too old to be trusted with it.
     pub leader_epoch: i32,
     /// The brokers that should hold it.
-    pub replicas: Vec<NodeId>,
-    /// Those of them that are in sync.
-    pub in_sync: Vec<NodeId>,
+    pub replicas: Arc<[NodeId]>,
+    /// Those of them that are in sync; most of the time all of them, in one allocation with these.
+    pub in_sync: Arc<[NodeId]>,
     /// Those of them that are offline.
-    pub offline: Vec<NodeId>,
+    pub offline: Arc<[NodeId]>,
 }
 
 impl Cluster {

@@ -196,6 +196,9 @@ impl TopicMetadata {
             self.partitions.truncate(new.len());
             changed = true;
         }
+        // Of many partitions at once there is no room for twice as many.
+        self.partitions
+            .reserve(new.len().saturating_sub(self.partitions.len()));
         for (at, new) in new.iter().enumerate() {
             let error = ErrorCode(new.error_code);
             applied.stale |= error.is_invalid_metadata();
@@ -226,16 +229,17 @@ impl TopicMetadata {
 
 impl PartitionMetadata {
     fn first(new: &MetadataResponsePartition, leader: Option<NodeId>, leader_epoch: i32) -> Self {
-        let nodes = |ids: &[i32]| ids.iter().copied().map(NodeId).collect();
-        Self {
+        let mut first = Self {
             index: new.partition_index,
-            error: ErrorCode(new.error_code),
-            leader,
+            error: ErrorCode::NONE,
+            leader: None,
             leader_epoch,
-            replicas: nodes(&new.replica_nodes),
-            in_sync: nodes(&new.isr_nodes),
-            offline: nodes(&new.offline_replicas),
-        }
+            replicas: Arc::default(),
+            in_sync: Arc::default(),
+            offline: Arc::default(),
+        };
+        first.renew(new, leader, leader_epoch);
+        first
     }
 
     /// Takes the news over in place; true if there are any.
@@ -249,17 +253,22 @@ impl PartitionMetadata {
         let mut changed =
             (self.error, self.leader, self.leader_epoch) != (error, leader, leader_epoch);
         (self.error, self.leader, self.leader_epoch) = (error, leader, leader_epoch);
-        for (nodes, ids) in [
-            (&mut self.replicas, &new.replica_nodes),
-            (&mut self.in_sync, &new.isr_nodes),
-            (&mut self.offline, &new.offline_replicas),
-        ] {
-            let news = ids.iter().copied().map(NodeId);
-            if !nodes.iter().copied().eq(news.clone()) {
-                nodes.clear();
-                nodes.extend(news);
-                changed = true;
-            }
+        let nodes = |ids: &[i32]| ids.iter().copied().map(NodeId).collect::<Arc<[_]>>();
+        let differ = |known: &[NodeId], ids: &[i32]| !known.iter().map(|id| &id.0).eq(ids);
+        if differ(&self.replicas, &new.replica_nodes) {
+            self.replicas = nodes(&new.replica_nodes);
+            changed = true;
+        }
+        if differ(&self.in_sync, &new.isr_nodes) {
+            self.in_sync = match differ(&self.replicas, &new.isr_nodes) {
+                true => nodes(&new.isr_nodes),
+                false => Arc::clone(&self.replicas),
+            };
+            changed = true;
+        }
+        if differ(&self.offline, &new.offline_replicas) {
+            self.offline = nodes(&new.offline_replicas);
+            changed = true;
         }
         changed
     }
