@@ -17,10 +17,10 @@ pub struct Stamp {
 }
 
 impl Stamp {
-    /// Whether it was given out after `other`, under the same identity.
-    fn is_after(&self, other: &Self) -> bool {
-        let behind = self.base.get().wrapping_sub(other.base.get()) & i32::MAX;
-        self.identity == other.identity && behind != 0 && behind < i32::MAX / 2
+    /// Whether it was given out after the one that begins at `base`, under the same identity.
+    fn is_after(&self, base: Sequence) -> bool {
+        let behind = self.base.get().wrapping_sub(base.get()) & i32::MAX;
+        behind != 0 && behind < i32::MAX / 2
     }
 }
 
@@ -39,8 +39,9 @@ pub struct PartitionSequences {
 /// Why no more numbers are handed out.
 #[derive(Clone, Copy, Debug)]
 enum Hole {
-    /// The broker may lack this batch; a later one it accepts proves that it does not.
-    After(Stamp),
+    /// The broker may lack the batch that begins here, under the partition's identity; a later one it accepts proves
+    /// that it does not.
+    After(Sequence),
     /// The log itself is another one.
     NewLog,
 }
@@ -76,11 +77,11 @@ impl PartitionSequences {
     pub fn mark_hole(&mut self, stamp: Stamp) {
         let is_last = match self.hole {
             None => true,
-            Some(Hole::After(hole)) => stamp.is_after(&hole),
+            Some(Hole::After(hole)) => stamp.is_after(hole),
             Some(Hole::NewLog) => false,
         };
         if is_last && self.identity == Some(stamp.identity) {
-            self.hole = Some(Hole::After(stamp));
+            self.hole = Some(Hole::After(stamp.base));
         }
     }
 
@@ -95,7 +96,8 @@ impl PartitionSequences {
     /// accept numbers only without a gap.
     pub fn acknowledged(&mut self, stamp: Stamp) {
         if let Some(Hole::After(hole)) = self.hole
-            && stamp.is_after(&hole)
+            && self.identity == Some(stamp.identity)
+            && stamp.is_after(hole)
         {
             self.hole = None;
         }
