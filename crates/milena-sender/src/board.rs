@@ -48,6 +48,11 @@ pub(crate) struct Node {
 }
 
 impl Board {
+    /// Makes room for so many more: of many at once there is none for twice as many.
+    pub(crate) fn reserve(&mut self, more: usize) {
+        self.partitions.reserve(more);
+    }
+
     /// Adds a partition; slots are handed out densely, in order.
     pub(crate) fn push(&mut self, partition: Partition) {
         debug_assert_eq!(partition.slot.0 as usize, self.partitions.len());

@@ -37,10 +37,11 @@ impl Sender {
         let is = |holds: bool, what| if holds { Ok(()) } else { Err(what) };
         let (slot, board) = (partition.slot, &self.board);
         let on_the_wire = !partition.in_flight.is_empty();
-        let with_compressor = partition.sealing || partition.cutting > 0;
+        let aside = partition.aside();
+        let with_compressor = aside.sealing || aside.cutting > 0;
         let timed = |at| partition.timer.is_some_and(|timer| timer <= at);
         is(
-            with_compressor != partition.away.is_empty() || partition.cutting > 0,
+            with_compressor != aside.away.is_empty() || aside.cutting > 0,
             "it does not know what is with the compressor",
         )?;
         is(
@@ -75,10 +76,9 @@ impl Sender {
             }
             Schedule::Parked(reason) => match reason {
                 Reason::BackOff(until) => is(timed(until), "no timer ends the back-off"),
-                Reason::Draining => is(
-                    on_the_wire || partition.cutting > 0,
-                    "nothing is left to drain",
-                ),
+                Reason::Draining => {
+                    is(on_the_wire || aside.cutting > 0, "nothing is left to drain")
+                }
                 Reason::InFlightElsewhere | Reason::RetryOut | Reason::Window(_) => {
                     is(on_the_wire, "no answer can come")
                 }

@@ -28,7 +28,7 @@ impl Sender {
             item.slot == slot && late(item.parcel.batch.created)
         });
         for item in late_to_cut {
-            partition.cutting -= 1;
+            partition.make_aside().cutting -= 1;
             partition.requeue(item.parcel);
         }
         if let Some(first) = partition.in_flight.front().map(|parcel| parcel.order) {
@@ -69,7 +69,7 @@ impl Sender {
         late: impl Fn(Instant) -> bool,
         before: Option<(u64, u32)>,
     ) -> Option<Parcel> {
-        let retries = &mut self.board.get_mut(slot)?.retries;
+        let retries = &mut self.board.get_mut(slot)?.known_aside()?.retries;
         let first = retries.front()?;
         let due = late(first.batch.created) && before.is_none_or(|before| first.order < before);
         due.then(|| retries.pop_front())?
@@ -78,10 +78,11 @@ impl Sender {
     /// The next late batch that was never sent.
     fn pop_late(&mut self, slot: Slot, late: impl Fn(Instant) -> bool) -> Option<Parcel> {
         let partition = self.board.get_mut(slot)?;
-        if let Some(parcel) = partition.sealed.front()
+        if let Some(aside) = partition.known_aside()
+            && let Some(parcel) = aside.sealed.front()
             && late(parcel.batch.created)
         {
-            return partition.sealed.pop_front();
+            return aside.sealed.pop_front();
         }
         if !partition.waiting.since().is_some_and(&late) {
             return None;
@@ -111,8 +112,12 @@ impl Sender {
         for parcel in &mut parcels {
             parcel.in_doubt = true;
         }
-        parcels.append(&mut partition.retries);
-        parcels.append(&mut partition.sealed);
+        let mut away = Vec::new();
+        if let Some(aside) = partition.known_aside() {
+            parcels.append(&mut aside.retries);
+            parcels.append(&mut aside.sealed);
+            away.append(&mut aside.away);
+        }
         parcels
             .make_contiguous()
             .sort_unstable_by_key(|parcel| parcel.order);
@@ -122,7 +127,6 @@ impl Sender {
         {
             parcels.push_back(partition.adopt(taken.batch));
         }
-        let mut away = std::mem::take(&mut partition.away);
         away.sort_unstable_by_key(|away| away.order);
         let mut away = away.into_iter().peekable();
         for parcel in parcels {

@@ -1,5 +1,6 @@
 //! Asking for the producer's id, and hearing the answer.
 
+use std::collections::VecDeque;
 use std::time::Instant;
 
 use milena_accumulator::{FailureReason, Slot};
@@ -166,7 +167,9 @@ impl Sender {
             return;
         }
         partition.waiting = Waiting::Nothing;
-        let mut parcels = std::mem::take(&mut partition.sealed);
+        let mut parcels = partition
+            .known_aside()
+            .map_or_else(VecDeque::new, |aside| std::mem::take(&mut aside.sealed));
         while let Some(taken) = self.accumulator.take(slot) {
             parcels.push_back(partition.adopt(taken.batch));
         }

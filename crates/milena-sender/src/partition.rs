@@ -139,8 +139,38 @@ pub(crate) struct Rules {
     pub(crate) identity_missing: bool,
 }
 
+/// Batches of a partition that come from elsewhere than the accumulator, and what holds them back. Where nothing is
+/// compressed and nothing fails nobody has any.
+#[derive(Debug, Default)]
+pub(crate) struct Aside {
+    /// Compressed or split, and not yet sent; oldest first.
+    pub(crate) sealed: VecDeque<Parcel>,
+    /// Sent and to be sent again; oldest first.
+    pub(crate) retries: VecDeque<Parcel>,
+    pub(crate) back_off: Option<Instant>,
+    /// A batch that was never sent is with the compressor. At most one is, so that order is kept;
+    /// what is sealed already may still go.
+    pub(crate) sealing: bool,
+    /// How many batches are being cut: their parts have to go before anything newer.
+    pub(crate) cutting: u32,
+    /// The batches that are with the compressor, so that they can be ended from here.
+    pub(crate) away: Vec<Away>,
+}
+
+/// What a partition without any has aside.
+static NOTHING: Aside = Aside {
+    sealed: VecDeque::new(),
+    retries: VecDeque::new(),
+    back_off: None,
+    sealing: false,
+    cutting: 0,
+    away: Vec::new(),
+};
+
 /// The sender's half of a partition. The other half, the records that still gather, is the
 /// accumulator's.
+///
+/// There may be tens of thousands, of which each batch touches one: it is two pairs of cache lines.
 #[derive(Debug)]
 #[repr(align(128))]
 pub(crate) struct Partition {
@@ -151,10 +181,6 @@ pub(crate) struct Partition {
     pub(crate) leader: Option<NodeId>,
     pub(crate) leader_epoch: i32,
     pub(crate) waiting: Waiting,
-    /// Compressed or split, and not yet sent; oldest first.
-    pub(crate) sealed: VecDeque<Parcel>,
-    /// Sent and to be sent again; oldest first.
-    pub(crate) retries: VecDeque<Parcel>,
     /// Sent and not answered, all on one connection; oldest first.
     pub(crate) in_flight: VecDeque<Parcel>,
     /// Where that is.
@@ -163,14 +189,8 @@ pub(crate) struct Partition {
     /// knows nothing of the producer would take any batch as the first.
     pub(crate) proven: Option<ConnectionId>,
     pub(crate) sequences: PartitionSequences,
-    pub(crate) back_off: Option<Instant>,
-    /// A batch that was never sent is with the compressor. At most one is, so that order is kept;
-    /// what is sealed already may still go.
-    pub(crate) sealing: bool,
-    /// How many batches are being cut: their parts have to go before anything newer.
-    pub(crate) cutting: u32,
-    /// The batches that are with the compressor, so that they can be ended from here.
-    pub(crate) away: Vec<Away>,
+    /// What a partition has once a batch did not go straight from the accumulator to its leader.
+    aside: Option<Box<Aside>>,
     /// The request it was last put into: a request has at most one batch of a partition.
     pub(crate) round: u64,
     /// A response about the oldest batch in flight is being read.
@@ -193,16 +213,11 @@ impl Partition {
             leader: None,
             leader_epoch: -1,
             waiting: Waiting::Nothing,
-            sealed: VecDeque::new(),
-            retries: VecDeque::new(),
             in_flight: VecDeque::new(),
             wire: None,
             proven: None,
             sequences: PartitionSequences::default(),
-            back_off: None,
-            sealing: false,
-            cutting: 0,
-            away: Vec::new(),
+            aside: None,
             round: 0,
             awaits_verdict: false,
             schedule: Schedule::Idle,
@@ -210,6 +225,21 @@ impl Partition {
             timer: None,
             next_ordinal: 0,
         }
+    }
+
+    /// What it has aside.
+    pub(crate) fn aside(&self) -> &Aside {
+        self.aside.as_deref().unwrap_or(&NOTHING)
+    }
+
+    /// The same, to be changed, if it ever had any.
+    pub(crate) fn known_aside(&mut self) -> Option<&mut Aside> {
+        self.aside.as_deref_mut()
+    }
+
+    /// The same, to put something there.
+    pub(crate) fn make_aside(&mut self) -> &mut Aside {
+        self.aside.get_or_insert_default()
     }
 
     /// Takes over a batch that the accumulator has closed.
@@ -229,10 +259,9 @@ impl Partition {
 
     /// Puts a batch that is to be sent again where its order wants it.
     pub(crate) fn requeue(&mut self, parcel: Parcel) {
-        let place = self
-            .retries
-            .partition_point(|other| other.order < parcel.order);
-        self.retries.insert(place, parcel);
+        let retries = &mut self.make_aside().retries;
+        let place = retries.partition_point(|other| other.order < parcel.order);
+        retries.insert(place, parcel);
     }
 
     /// Whether the sequence has a hole and no batch is left that has to be sent under it.
@@ -240,12 +269,13 @@ impl Partition {
     /// Batches in doubt are still sent as they are: if what seemed lost is in the log, they follow
     /// on it and the hole closes.
     pub(crate) fn must_restart(&self) -> bool {
-        self.sequences.has_hole() && !self.retries.iter().any(|parcel| parcel.in_doubt)
+        self.sequences.has_hole() && !self.aside().retries.iter().any(|parcel| parcel.in_doubt)
     }
 
     /// Whether there is anything to send, now or later.
     pub(crate) fn has_data(&self) -> bool {
-        self.waiting != Waiting::Nothing || !self.sealed.is_empty() || !self.retries.is_empty()
+        let aside = self.aside();
+        self.waiting != Waiting::Nothing || !aside.sealed.is_empty() || !aside.retries.is_empty()
     }
 
     /// Where the partition stands. A function of its other fields alone.
@@ -261,24 +291,25 @@ impl Partition {
         if elsewhere && !self.in_flight.is_empty() {
             return Schedule::Parked(Reason::InFlightElsewhere);
         }
+        let aside = self.aside();
         let retry_out = self
             .in_flight
             .front()
             .is_some_and(|first| first.attempts > 1);
-        if retry_out || (!self.retries.is_empty() && !self.in_flight.is_empty()) {
+        if retry_out || (!aside.retries.is_empty() && !self.in_flight.is_empty()) {
             return Schedule::Parked(Reason::RetryOut);
         }
-        if let Some(until) = self.back_off.filter(|until| *until > rules.now) {
+        if let Some(until) = aside.back_off.filter(|until| *until > rules.now) {
             return Schedule::Parked(Reason::BackOff(until));
         }
-        let nothing_sealed = self.retries.is_empty() && self.sealed.is_empty();
-        if self.cutting > 0 || (self.sealing && nothing_sealed) {
+        let nothing_sealed = aside.retries.is_empty() && aside.sealed.is_empty();
+        if aside.cutting > 0 || (aside.sealing && nothing_sealed) {
             return Schedule::Parked(Reason::Sealing);
         }
         let Some(leader) = self.leader else {
             return Schedule::Parked(Reason::NoLeader);
         };
-        if !self.retries.is_empty() {
+        if !aside.retries.is_empty() {
             return Schedule::Ready(leader);
         }
         if rules.identity_missing && self.sequences.is_new() {
@@ -293,7 +324,7 @@ impl Partition {
             return Schedule::Parked(Reason::Window(leader));
         }
         match self.waiting {
-            Waiting::Open(since) if self.sealed.is_empty() && since + rules.linger > rules.now => {
+            Waiting::Open(since) if aside.sealed.is_empty() && since + rules.linger > rules.now => {
                 Schedule::Lingering(leader, since + rules.linger)
             }
             _ => Schedule::Ready(leader),
@@ -302,7 +333,8 @@ impl Partition {
 
     /// When its oldest record was handed over.
     pub(crate) fn oldest(&self) -> Option<Instant> {
-        let taken = [&self.in_flight, &self.retries, &self.sealed];
+        let aside = self.aside();
+        let taken = [&self.in_flight, &aside.retries, &aside.sealed];
         let taken = taken
             .into_iter()
             .flat_map(|queue| queue.iter())
@@ -311,5 +343,15 @@ impl Partition {
             .map(|parcel| parcel.batch.created)
             .chain(self.waiting.since())
             .min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_partition_is_two_pairs_of_cache_lines() {
+        assert_eq!(size_of::<Partition>(), 256);
     }
 }

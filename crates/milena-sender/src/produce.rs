@@ -198,16 +198,18 @@ impl Sender {
         let Some(partition) = self.board.get_mut(slot) else {
             return Picked::Nothing;
         };
-        let queue = if partition.retries.is_empty() {
-            &mut partition.sealed
-        } else {
-            &mut partition.retries
-        };
-        if let Some(parcel) = queue.front() {
-            if parcel.size() > room && !first {
-                return Picked::TooMuch;
+        if let Some(aside) = partition.known_aside() {
+            let queue = if aside.retries.is_empty() {
+                &mut aside.sealed
+            } else {
+                &mut aside.retries
+            };
+            if let Some(parcel) = queue.front() {
+                if parcel.size() > room && !first {
+                    return Picked::TooMuch;
+                }
+                return queue.pop_front().map_or(Picked::Nothing, Picked::Parcel);
             }
-            return queue.pop_front().map_or(Picked::Nothing, Picked::Parcel);
         }
         if self.config.compression.codec() != Codec::None {
             return Picked::Nothing;
@@ -225,7 +227,7 @@ impl Sender {
         partition.waiting = taken.rest.into();
         let parcel = partition.adopt(taken.batch);
         if parcel.size() > room && !first {
-            partition.sealed.push_back(parcel);
+            partition.make_aside().sealed.push_back(parcel);
             return Picked::TooMuch;
         }
         Picked::Parcel(parcel)
@@ -239,7 +241,7 @@ impl Sender {
         let stamp = if self.config.idempotence && parcel.stamp.is_none() {
             let records = parcel.batch.records;
             let Some(stamp) = partition.sequences.stamp(&self.producer, records) else {
-                return partition.sealed.push_front(parcel);
+                return partition.make_aside().sealed.push_front(parcel);
             };
             Some(stamp)
         } else {
@@ -304,10 +306,11 @@ impl Sender {
                 Schedule::Lingering(_, until) => !some_ready || ends || until <= now,
                 Schedule::Idle | Schedule::Parked(_) => false,
             };
-            if left == 0 || !sendable || partition.sealing {
+            let aside = partition.aside();
+            if left == 0 || !sendable || aside.sealing {
                 continue;
             }
-            if !partition.sealed.is_empty() || !partition.retries.is_empty() {
+            if !aside.sealed.is_empty() || !aside.retries.is_empty() {
                 continue;
             }
             let Some(taken) = self
@@ -320,7 +323,7 @@ impl Sender {
                 continue;
             };
             partition.waiting = taken.rest.into();
-            partition.sealing = true;
+            partition.make_aside().sealing = true;
             let parcel = partition.adopt(taken.batch);
             left = left.saturating_sub(parcel.size());
             work.push(SealItem {
@@ -363,7 +366,7 @@ impl Sender {
     pub(crate) fn seal_job(&mut self, work: Vec<SealItem>) -> Option<SealJob> {
         for item in &work {
             if let Some(partition) = self.board.get_mut(item.slot) {
-                partition.away.push(Away::of(&item.parcel));
+                partition.make_aside().away.push(Away::of(&item.parcel));
             }
         }
         let job = SealJob {

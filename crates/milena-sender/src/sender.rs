@@ -240,11 +240,12 @@ impl Sender {
             let Some(partition) = self.board.get_mut(item.slot) else {
                 continue;
             };
-            partition.away.retain(|away| away.order != item.order);
+            let aside = partition.make_aside();
+            aside.away.retain(|away| away.order != item.order);
             if item.was_cut {
-                partition.cutting = partition.cutting.saturating_sub(1);
+                aside.cutting = aside.cutting.saturating_sub(1);
             } else {
-                partition.sealing = false;
+                aside.sealing = false;
             }
             if let Some((raw, compressed)) = item.ratio {
                 partition
@@ -263,7 +264,7 @@ impl Sender {
                             .into_iter()
                             .for_each(|parcel| partition.requeue(parcel));
                     } else {
-                        partition.sealed.extend(made.parcels);
+                        partition.make_aside().sealed.extend(made.parcels);
                     }
                 }
                 Err((parcel, why)) => self.fail_sealing(item.slot, parcel, why),

@@ -171,7 +171,9 @@ impl Sender {
     ) {
         if let Some(partition) = self.board.get_mut(slot) {
             partition.proven = Some(connection);
-            partition.back_off = None;
+            if let Some(aside) = partition.known_aside() {
+                aside.back_off = None;
+            }
             if let Some(stamp) = parcel.stamp {
                 partition.sequences.acknowledged(stamp);
             }
@@ -213,7 +215,7 @@ impl Sender {
         }
         let delay = self.back_off(parcel.attempts);
         if let Some(partition) = self.board.get_mut(slot) {
-            partition.back_off = Some(now + delay);
+            partition.make_aside().back_off = Some(now + delay);
             partition.requeue(parcel);
         }
     }
@@ -223,11 +225,12 @@ impl Sender {
         let Some(partition) = self.board.get_mut(slot) else {
             return;
         };
-        let waits_for_older = partition
-            .retries
-            .front()
-            .is_some_and(|older| older.order < parcel.order)
-            || partition.cutting > 0;
+        let aside = partition.aside();
+        let waits_for_older = aside.cutting > 0
+            || aside
+                .retries
+                .front()
+                .is_some_and(|older| older.order < parcel.order);
         if waits_for_older {
             // It comes right by itself once the older one is in the log.
             return self.again(now, slot, parcel, code, false, None);
@@ -254,7 +257,7 @@ impl Sender {
         let Some(partition) = self.board.get_mut(slot) else {
             return;
         };
-        partition.back_off = Some(now + delay);
+        partition.make_aside().back_off = Some(now + delay);
         partition.requeue(parcel);
     }
 
@@ -270,10 +273,13 @@ impl Sender {
         if !partition.in_flight.is_empty() {
             return;
         }
-        let queue = std::mem::take(&mut partition.retries);
+        let Some(aside) = partition.known_aside() else {
+            return;
+        };
+        let queue = std::mem::take(&mut aside.retries);
         let (in_doubt, clean): (VecDeque<_>, VecDeque<_>) =
             queue.into_iter().partition(|parcel| parcel.in_doubt);
-        partition.retries = clean;
+        aside.retries = clean;
         for parcel in in_doubt {
             let mut failure = failure(FailureReason::Refused, &parcel);
             failure.error = Some(broker_error(code));
@@ -304,7 +310,7 @@ impl Sender {
         };
         let target = target.min(parcel.batch.raw_len.saturating_sub(1)).max(1);
         if let Some(partition) = self.board.get_mut(slot) {
-            partition.cutting += 1;
+            partition.make_aside().cutting += 1;
             self.to_cut.push(SealItem {
                 slot,
                 parcel,
@@ -373,13 +379,15 @@ impl Sender {
         let Some(partition) = self.board.get_mut(slot) else {
             return;
         };
-        let quiet = partition.in_flight.is_empty() && partition.cutting == 0;
+        let quiet = partition.in_flight.is_empty() && partition.aside().cutting == 0;
         if quiet && partition.must_restart() {
             partition.sequences.restart(&mut self.producer);
             partition.proven = None;
-            while let Some(mut parcel) = partition.retries.pop_back() {
-                parcel.stamp = None;
-                partition.sealed.push_front(parcel);
+            if let Some(aside) = partition.known_aside() {
+                while let Some(mut parcel) = aside.retries.pop_back() {
+                    parcel.stamp = None;
+                    aside.sealed.push_front(parcel);
+                }
             }
             self.counters.restarts += 1;
         }

@@ -159,7 +159,9 @@ impl Sender {
                 partition.leader = leader;
                 partition.proven = None;
                 // Somebody else leads now: there is no reason to wait.
-                partition.back_off = None;
+                if let Some(aside) = partition.known_aside() {
+                    aside.back_off = None;
+                }
             }
             partition.leader_epoch = epoch;
             self.settle(now, slot);
@@ -178,6 +180,7 @@ impl Sender {
                 slots: Vec::new(),
                 used: None,
             });
+        self.board.reserve(new.len());
         for slot in new {
             let index = state.slots.len() as i32;
             state.slots.push(*slot);
