@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::bin::Bin;
-use crate::body::Body;
+use crate::body::{Body, Pages};
 use crate::failure::{BatchFailure, FailureReason, Fate};
 use crate::outcome::{Outcome, Verdict};
+use crate::queue::Open;
 use crate::topic::{Slot, Topic};
 
 /// A batch that takes no more records, with everything that its header needs but producer id, epoch and sequence.
@@ -40,6 +41,16 @@ pub struct Batch {
 }
 
 impl Batch {
+    /// What a batch takes besides the bytes of its records, in bytes, charged to `buffer.memory` like these: where
+    /// partitions are many and batches small it is an eighth of all. It is where it waits and where it is in flight,
+    /// as both keep a place for it, and what the allocator adds to each of its four allocations.
+    pub const UPKEEP: usize = size_of::<Outcome>()
+        + size_of::<Pages>()
+        + size_of::<Vec<u8>>()
+        + size_of::<Open>()
+        + size_of::<Self>()
+        + 4 * 16;
+
     /// A part of this batch, with records from `first` on: same partition, age and flush epoch, its own outcome.
     ///
     /// Make all parts, then complete the whole as [`Verdict::Moved`] to them.

@@ -86,7 +86,16 @@ impl Pages {
 
     /// Adds a chunk that is full, or the last one.
     pub(crate) fn push(&mut self, chunk: Vec<u8>) {
+        if self.chunks.len() == self.chunks.capacity() {
+            self.grow();
+        }
         self.chunks.push(chunk);
+    }
+
+    /// Where partitions are many, few batches have more than two chunks: a list grows to four at once by itself.
+    #[cold]
+    fn grow(&mut self) {
+        self.chunks.reserve_exact(self.chunks.len().max(1));
     }
 
     /// Adds a chunk of records that will not be compressed, and takes its checksum while it is in the processor's
@@ -97,7 +106,7 @@ impl Pages {
             self.sum.add(&chunk);
             self.summed += 1;
         }
-        self.chunks.push(chunk);
+        self.push(chunk);
     }
 
     /// Adds a value by reference, at position `at` of the chunk that will be pushed next.
@@ -233,6 +242,10 @@ impl Pages {
         else {
             return;
         };
+        // What was charged for the batch and not for its records stays so.
+        let records: usize = self.chunks.iter().map(Vec::capacity).sum();
+        let values: usize = self.cuts.iter().map(|cut| cut.value.len()).sum();
+        let upkeep = held.saturating_sub(records + values);
         let chunk = pool.chunk_size();
         let kept = bytes.len().div_ceil(chunk);
         let pooled = |chunk: &Vec<u8>| chunk.capacity() == pool.chunk_size();
@@ -245,8 +258,9 @@ impl Pages {
             (kept * chunk, spare)
         } else {
             let spare = mem::replace(&mut self.chunks, vec![bytes.to_vec()]);
-            ((*held).min(bytes.len()), spare)
+            (bytes.len().min(*held - upkeep), spare)
         };
+        let keep = keep + upkeep;
         pool.put_chunks(mem::replace(held, keep) - keep, *closed, spare);
         self.cuts.clear();
         (self.sum, self.summed) = (Sum::default(), 0);
@@ -428,8 +442,9 @@ mod tests {
         drop(body);
         assert_eq!(pool.snapshot().available, 80);
         let small = other.compressed(&[0; 7]);
-        assert_eq!(pool.snapshot().available, 93);
-        assert_eq!((small.len(), small.charged()), (7, 7));
+        // Of the 20 bytes 11 were for what is in it.
+        assert_eq!(pool.snapshot().available, 84);
+        assert_eq!((small.len(), small.charged()), (7, 16));
         drop(small);
         assert_eq!(pool.snapshot().available, 100);
     }

@@ -9,7 +9,8 @@ use milena_record::Compression;
 pub struct Config {
     /// `batch.size` in bytes, header included. 0 means one record per batch.
     pub batch_size: usize,
-    /// `buffer.memory` in bytes: all that records waiting or in flight may take.
+    /// `buffer.memory` in bytes: all that records waiting or in flight may take, and their batches
+    /// [besides](crate::Batch::UPKEEP).
     pub buffer_memory: usize,
     /// `max.request.size` in bytes: the most one record, and one batch before compression, may take.
     pub max_request_size: usize,

@@ -85,11 +85,13 @@ pub(crate) struct Need {
     pub(crate) loose: usize,
     /// What is copied of the record is larger than a batch: it gets an allocation of just its size.
     pub(crate) exact: bool,
+    /// What a new batch takes besides.
+    pub(crate) upkeep: usize,
 }
 
 impl Need {
     pub(crate) fn bytes(&self, chunk: usize) -> usize {
-        self.chunks * chunk + self.loose
+        self.chunks * chunk + self.loose + self.upkeep
     }
 
     /// What a new batch of a record of `size` bytes needs. `shared` of them stay where they are.
@@ -99,16 +101,21 @@ impl Need {
             chunks: (size - shared).div_ceil(chunk).max(1),
             loose: shared,
             exact: false,
+            upkeep: 0,
         };
         let large = 61 + size - shared > limits.batch;
-        if large || chunked.bytes(chunk) > pool.total() {
-            return Self {
+        let need = match large || chunked.bytes(chunk) > pool.total() {
+            true => Self {
                 chunks: 0,
                 loose: size,
                 exact: true,
-            };
-        }
-        chunked
+                upkeep: 0,
+            },
+            false => chunked,
+        };
+        // A record is not refused for what comes on top of it.
+        let upkeep = Batch::UPKEEP.min(pool.total().saturating_sub(need.bytes(chunk)));
+        Self { upkeep, ..need }
     }
 }
 
@@ -156,6 +163,7 @@ impl Open {
             chunks: (size - shared).saturating_sub(self.space()).div_ceil(chunk),
             loose: shared,
             exact: false,
+            upkeep: 0,
         }
     }
 
@@ -228,6 +236,8 @@ pub(crate) struct Start {
     pub(crate) generation: u32,
     pub(crate) timestamp: i64,
     pub(crate) ratio: f32,
+    /// What was taken out of the budget besides the tail.
+    pub(crate) upkeep: usize,
 }
 
 /// What to tell the sender.
@@ -253,7 +263,7 @@ impl Queue {
             records: 0,
             ratio: start.ratio,
             outcome: start.outcome,
-            charged: start.tail.capacity(),
+            charged: start.tail.capacity() + start.upkeep,
             tail: start.tail,
             pages: start.pages,
             summed: limits.codec == Codec::None,

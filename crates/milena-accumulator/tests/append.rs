@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use common::{Random, TestClock, done, news, poll, put, send, value, values, with_topic};
 use milena_accumulator::{
-    BatchFailure, Bin, Body, CloseReason, Config, FailureReason, Fate, News, Record, Refused, Rest,
-    Target, Urgency, Value, Verdict, Wake, Want, What,
+    Batch, BatchFailure, Bin, Body, CloseReason, Config, FailureReason, Fate, News, Record,
+    Refused, Rest, Target, Urgency, Value, Verdict, Wake, Want, What,
 };
 use milena_record::{BatchHeader, Codec, Compression, Header, HeadersRef, Records};
 
@@ -175,9 +175,10 @@ fn a_record_larger_than_a_batch_has_memory_of_its_own() {
     put(&accumulator, &topic, &value(b"small")).unwrap();
     let slot = topic.slot(0).unwrap();
     let [small, big, last] = [(); 3].map(|()| accumulator.take(slot).unwrap().batch);
-    assert_eq!(small.body.charged(), 2048);
-    assert_eq!(big.body.charged(), big.body.len());
-    assert_eq!(accumulator.snapshot().buffered(), 2 * 2048 + big.body.len());
+    assert_eq!(small.body.charged(), 2048 + Batch::UPKEEP);
+    assert_eq!(big.body.charged(), big.body.len() + Batch::UPKEEP);
+    let all = 2 * 2048 + big.body.len() + 3 * Batch::UPKEEP;
+    assert_eq!(accumulator.snapshot().buffered(), all);
     assert_eq!(values(&big)[0].len(), 100_000);
     drop(big);
     assert_eq!(accumulator.snapshot().free_chunks, 0);
@@ -209,6 +210,21 @@ fn a_large_value_by_reference_has_no_crumbs_beside_it_however_small_batches_are(
 }
 
 #[test]
+fn a_record_that_fills_the_memory_is_not_refused_for_what_its_batch_takes_besides() {
+    let config = Config {
+        buffer_memory: 20_000,
+        ..Config::default()
+    };
+    let (accumulator, topic) = with_topic(config, 1);
+    put(&accumulator, &topic, &value(&[1; 19_900])).unwrap();
+    assert_eq!(accumulator.snapshot().buffered(), 20_000);
+    let batch = accumulator.take(topic.slot(0).unwrap()).unwrap().batch;
+    assert_eq!(values(&batch)[0].len(), 19_900);
+    drop(batch);
+    assert_eq!(accumulator.snapshot().buffered(), 0);
+}
+
+#[test]
 fn large_shared_values_stay_where_they_are() {
     let (accumulator, topic) = with_topic(Config::default(), 1);
     let shared = Bytes::from(vec![b'x'; 9000]);
@@ -224,7 +240,7 @@ fn large_shared_values_stay_where_they_are() {
     }
     let batch = accumulator.take(topic.slot(0).unwrap()).unwrap().batch;
     assert_eq!(batch.records, 3);
-    assert_eq!(batch.body.charged(), 2048 + 9000);
+    assert_eq!(batch.body.charged(), 2048 + 9000 + Batch::UPKEEP);
     let here = |segment: &[u8]| segment.as_ptr() == shared.as_ptr() && segment.len() == 9000;
     assert!(batch.body.segments().any(here));
     assert_eq!(batch.body.segments().count(), 3);
@@ -243,7 +259,8 @@ fn large_shared_values_stay_where_they_are() {
     let batch = accumulator.take(topic.slot(0).unwrap()).unwrap().batch;
     assert!(!batch.body.segments().any(here));
     assert!(values(&batch).iter().eq([&shared]));
-    assert_eq!(accumulator.snapshot().buffered(), batch.body.len());
+    let all = batch.body.len() + Batch::UPKEEP;
+    assert_eq!(accumulator.snapshot().buffered(), all);
     // A compressor wants bytes that are close together: with a codec they are copied.
     let config = Config {
         compression: Compression::new(Codec::Lz4).unwrap(),
@@ -575,18 +592,19 @@ fn a_compressed_body_keeps_only_what_it_needs() {
     let (accumulator, topic) = with_topic(Config::default(), 1);
     put(&accumulator, &topic, &value(&[0; 5000])).unwrap();
     let mut batch = accumulator.take(topic.slot(0).unwrap()).unwrap().batch;
-    assert_eq!(accumulator.snapshot().buffered(), 3 * 2048);
+    let buffered = || accumulator.snapshot().buffered();
+    assert_eq!(buffered(), 3 * 2048 + Batch::UPKEEP);
     let raw = std::mem::replace(&mut batch.body, Body::from_vec(Vec::new()));
     batch.body = raw.compressed(&[1; 2500]);
     assert_eq!(batch.body.to_vec(), [1; 2500]);
-    assert_eq!(accumulator.snapshot().buffered(), 2 * 2048);
+    assert_eq!(buffered(), 2 * 2048 + Batch::UPKEEP);
     let shared = batch.body.clone();
     let raw = std::mem::replace(&mut batch.body, Body::from_vec(Vec::new()));
     assert_eq!(raw.compressed(&[2; 300]).to_vec(), [2; 300]);
     assert_eq!(shared.to_vec(), [1; 2500]);
     batch.body = shared.compressed(&[3; 10_000]);
     assert_eq!(batch.body.to_vec(), [3; 10_000]);
-    assert_eq!(accumulator.snapshot().buffered(), 2 * 2048);
+    assert_eq!(buffered(), 2 * 2048 + Batch::UPKEEP);
     batch.complete(done(0), &mut Bin::new());
     assert_eq!(accumulator.snapshot().buffered(), 0);
 }

@@ -169,7 +169,7 @@ fn many_deliveries_are_one_future_in_order() {
 #[test]
 fn many_stop_at_the_first_that_is_refused_and_go_on_with_room() {
     let config = Config {
-        buffer_memory: 4096,
+        buffer_memory: 4096 + Batch::UPKEEP,
         ..Config::default()
     };
     let (accumulator, topic) = with_topic(config, 1);
@@ -178,9 +178,10 @@ fn many_stop_at_the_first_that_is_refused_and_go_on_with_room() {
     let mut all = Deliveries::new();
     let (in_, refused) =
         accumulator.append_many(&TestClock, &topic, &records, Some(&mut all), None);
-    assert_eq!((in_, refused), (4, Some(Refused::Full { bytes: 2048 })));
+    let bytes = 2048 + Batch::UPKEEP;
+    assert_eq!((in_, refused), (4, Some(Refused::Full { bytes })));
     let now = common::later();
-    let mut room = accumulator.wait_room(std::time::Instant::now(), 2048, now);
+    let mut room = accumulator.wait_room(std::time::Instant::now(), bytes, now);
     assert!(poll(&mut room).is_pending());
     let mut bin = Bin::new();
     take(&accumulator, &topic).complete(done(0), &mut bin);

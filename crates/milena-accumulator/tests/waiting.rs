@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 use common::{TestClock, done, later, poll, put, value, values, with_topic};
 use milena_accumulator::{
-    Accumulator, Bin, BrokerError, CloseReason, Config, Refused, Rest, RoomError, Target, Topic,
-    TopicError, WaitRoom, Want,
+    Accumulator, Batch, Bin, BrokerError, CloseReason, Config, Refused, Rest, RoomError, Target,
+    Topic, TopicError, WaitRoom, Want,
 };
 
 const CHUNK: usize = 2048;
@@ -20,7 +20,7 @@ const CHUNK: usize = 2048;
 /// An accumulator whose memory is used up, by one batch.
 fn full(chunks: usize) -> (Arc<Accumulator>, Arc<Topic>) {
     let config = Config {
-        buffer_memory: chunks * CHUNK,
+        buffer_memory: chunks * CHUNK + Batch::UPKEEP,
         ..Config::default()
     };
     let (accumulator, topic) = with_topic(config, 1);
@@ -55,7 +55,8 @@ fn a_full_buffer_makes_its_batch_ready_and_says_what_to_wait_for() {
     assert_eq!(filled.len(), 2);
     assert!(!accumulator.pressed());
     let refused = put(&accumulator, &topic, &value(&[1; 3000]));
-    assert_eq!(refused, Err(Refused::Full { bytes: 2 * CHUNK }));
+    let bytes = 2 * CHUNK + Batch::UPKEEP;
+    assert_eq!(refused, Err(Refused::Full { bytes }));
     let mut room = wait(&accumulator, 2);
     assert!(accumulator.pressed());
     assert!(poll(&mut room).is_pending());
@@ -70,7 +71,7 @@ fn a_full_buffer_makes_its_batch_ready_and_says_what_to_wait_for() {
     accumulator
         .append(&TestClock, &topic, &(target, record), want, Some(room))
         .unwrap();
-    assert_eq!(accumulator.snapshot().buffered(), CHUNK);
+    assert_eq!(accumulator.snapshot().buffered(), CHUNK + Batch::UPKEEP);
 }
 
 #[test]

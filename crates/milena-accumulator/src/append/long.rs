@@ -305,6 +305,7 @@ impl Accumulator {
         let (Some(pages), Some(outcome), Some(created)) = prepared else {
             return;
         };
+        supplies.stock.bytes -= need.upkeep;
         let start = Start {
             tail,
             pages,
@@ -313,6 +314,7 @@ impl Accumulator {
             generation,
             timestamp,
             ratio: topic.ratios().ratio(self.limits.codec),
+            upkeep: need.upkeep,
         };
         queue.open(start, &self.limits);
     }
