@@ -387,10 +387,9 @@ impl ProducerConfig {
 
     /// How much memory records may take that are not yet delivered, in bytes.
     ///
-    /// An exact bound, on batches by the chunks that their records are in, a quarter or an eighth of
-    /// [`batch_size`](Self::batch_size) each, and about half a KiB that each batch takes besides. When it is reached, [`send`](crate::Producer::send) waits and
-    /// [`try_send`](crate::Producer::try_send) hands the record back. At least
-    /// [`batch_size`](Self::batch_size). Default: 33554432.
+    /// An exact bound, on batches by the chunks that their records are in and half a KiB besides. When
+    /// it is reached, [`send`](crate::Producer::send) waits and [`try_send`](crate::Producer::try_send)
+    /// hands the record back. At least [`batch_size`](Self::batch_size). Default: 33554432.
     #[doc(alias = "buffer.memory")]
     #[doc(alias = "queue.buffering.max.kbytes")]
     pub fn buffer_memory(mut self, bytes: usize) -> Self {
