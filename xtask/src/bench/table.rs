@@ -107,7 +107,8 @@ mod loads {
     pub(super) const JSON: Load = Load { json: true, ..KIB };
     pub(super) const MANY: Load = Load { keys: 65_536, batch: 16 << 10, records: 150_000, ..BASE };
     pub(super) const PACED: Load = Load { rate: 20_000, records: 40_000, ..MANY };
-    pub(super) const FAR: Load = Load { partitions: 1, batch: 16 << 10, delay_ms: 20, records: 2250, ..KIB };
+    // Five batches of 15 go with each round trip: a quarter of so many, and three quarters, take whole ones.
+    pub(super) const FAR: Load = Load { partitions: 1, batch: 16 << 10, delay_ms: 20, records: 3600, ..KIB };
     pub(super) const P99_20K: Load = Load { rate: 20_000, records: 50_000, linger_ms: 0, delay_ms: 1, ..KIB };
     pub(super) const P99_2K: Load = Load { rate: 2000, records: 6000, linger_ms: 0, ..BASE };
     pub(super) const THREE: Load = Load { brokers: 3, records: 300_000, ..KIB };
