@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::{Codec, Compression};
 
@@ -39,7 +40,7 @@ impl Compressor {
     ///
     /// # Errors
     ///
-    /// [`CompressError`] if the codec's library fails, in practice only for want of memory.
+    /// [`CompressError`] if the codec's library fails, in practice only for want of memory, or panics.
     pub fn compress<'s>(
         &mut self,
         compression: Compression,
@@ -55,7 +56,7 @@ impl Compressor {
     ///
     /// # Errors
     ///
-    /// [`CompressError`] if the codec's library fails, in practice only for want of memory.
+    /// [`CompressError`] if the codec's library fails, in practice only for want of memory, or panics.
     pub fn compressed<'s>(
         &mut self,
         compression: Compression,
@@ -72,7 +73,14 @@ impl Compressor {
             // Fresh zeros cost nothing before they are touched; growing would copy what nobody reads.
             room = vec![0; worst];
         }
-        let result = self.compress_one(compression, body, &mut room);
+        let result = guarded(compression.codec(), || {
+            self.compress_one(compression, body, &mut room)
+        });
+        let result = result.unwrap_or_else(|panicked| {
+            // The contexts may be half written.
+            *self = Self::new();
+            Err(panicked)
+        });
         (self.gathered, self.room) = (gathered, room);
         Ok(&self.room[..result?])
     }
@@ -102,6 +110,12 @@ impl Compressor {
             codec => Err(failed(codec, "it is not built")),
         }
     }
+}
+
+/// What a codec's library makes of a body; a panic of it ends one batch, not whoever compresses.
+fn guarded<T>(codec: Codec, compress: impl FnOnce() -> T) -> Result<T, CompressError> {
+    let done = catch_unwind(AssertUnwindSafe(compress));
+    done.map_err(|_| failed(codec, "its library panicked, which is a bug of it"))
 }
 
 /// The most that a body of `len` bytes can become.
@@ -166,5 +180,21 @@ pub(super) fn failed(codec: Codec, why: impl fmt::Display) -> CompressError {
     CompressError {
         codec,
         why: why.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_of_a_library_is_an_error() {
+        let error = guarded(Codec::Lz4, || panic!("index out of bounds"));
+        let error: CompressError = error.map(|(): ()| ()).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "cannot compress a batch with lz4: its library panicked, which is a bug of it"
+        );
+        assert_eq!(guarded(Codec::Lz4, || 7), Ok(7));
     }
 }
