@@ -203,6 +203,8 @@ pub(crate) struct Partition {
     next_ordinal: u64,
 }
 
+const _: () = assert!(size_of::<Partition>() <= 256);
+
 impl Partition {
     pub(crate) fn new(slot: Slot, topic: Arc<Topic>, index: i32) -> Self {
         Self {
@@ -343,15 +345,5 @@ impl Partition {
             .map(|parcel| parcel.batch.created)
             .chain(self.waiting.since())
             .min()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_partition_is_two_pairs_of_cache_lines() {
-        assert_eq!(size_of::<Partition>(), 256);
     }
 }
