@@ -31,8 +31,8 @@ const PLANTS: &[Plant] = &[
     Plant {
         name: "a retry behind what was sent after it",
         file: "crates/milena-sender/src/partition.rs",
-        from: "self.retries.insert(place, parcel);",
-        to: "let _ = place; self.retries.push_front(parcel);",
+        from: "retries.insert(place, parcel);",
+        to: "let _ = place; retries.push_front(parcel);",
     },
     Plant {
         name: "an answer to another request than the oldest is taken",
@@ -43,7 +43,7 @@ const PLANTS: &[Plant] = &[
     Plant {
         name: "a batch in doubt is sent under a new epoch",
         file: "crates/milena-sender/src/partition.rs",
-        from: "self.sequences.has_hole() && !self.retries.iter().any(|parcel| parcel.in_doubt)",
+        from: "self.sequences.has_hole() && !self.aside().retries.iter().any(|parcel| parcel.in_doubt)",
         to: "self.sequences.has_hole()",
     },
     Plant {
