@@ -19,7 +19,7 @@ const WIDTH: f64 = 1.1;
 
 /// Rounds of the comparison by width. Both sides take turns, and their least times are compared: what else runs on
 /// the machine only adds to a time.
-const ROUNDS: usize = 15;
+const ROUNDS: usize = 30;
 
 /// Measures both budgets; beyond one of them is an error.
 pub fn main() -> Result<()> {
