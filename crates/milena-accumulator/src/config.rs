@@ -42,7 +42,7 @@ impl Default for Config {
     }
 }
 
-/// So many partitions can have a chunk each.
+/// So many partitions can have a chunk each, what their batches take besides left aside.
 const SHARERS: usize = 16 << 10;
 
 /// Bytes of one pooled chunk: a quarter of a batch if many partitions can have one each, else an eighth.
