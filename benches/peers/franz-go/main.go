@@ -25,7 +25,7 @@ type settings struct {
 	bootstrap, topic, payloads, compression, mode, ack, api       string
 	partitions, recordSize, keys, headers, assign, tasks, threads int
 	lingerMs, batchSize, bufferMemory, inFlight, rate, tickUs     int
-	records, warmup                                               int
+	records, warmup, spanMs                                       int
 	allocations                                                   bool
 }
 
@@ -54,6 +54,7 @@ func read() *settings {
 	flag.IntVar(&s.partitions, "partitions", 1, "")
 	flag.IntVar(&s.records, "records", 0, "")
 	flag.IntVar(&s.warmup, "warmup", 0, "")
+	flag.IntVar(&s.spanMs, "span-ms", 0, "")
 	flag.StringVar(&s.payloads, "payloads", "", "")
 	flag.IntVar(&s.recordSize, "record-size", 0, "")
 	flag.IntVar(&s.keys, "keys", 0, "")
@@ -276,6 +277,36 @@ func warmUp(client *kgo.Client, s *settings, l *load) error {
 	return err
 }
 
+// lengthen sends the first phase's records, more of them each time, until they take about their part of the span,
+// besides what one record takes: a client may wait before it sends, or to see that all is delivered. None of that is
+// measured. It gives how many records that were, and how many were enough.
+func lengthen(client *kgo.Client, s *settings, l *load) (int, int, error) {
+	const mostMore, enough = 20, 1.5
+	part := float64(s.spanMs) / 4000
+	seconds := func(records int) (float64, error) {
+		begun := time.Now()
+		_, err := send(client, s, l, records)
+		return time.Since(begun).Seconds(), err
+	}
+	alone, err := seconds(1)
+	if err != nil {
+		return 0, 0, err
+	}
+	sent, records := 1, s.records
+	for {
+		taken, err := seconds(records)
+		if err != nil {
+			return 0, 0, err
+		}
+		sent += records
+		times := part / max(taken-alone, 1e-6)
+		if times <= enough {
+			return sent, records, nil
+		}
+		records = int(float64(records) * min(times, mostMore))
+	}
+}
+
 type reading struct {
 	at    time.Time
 	usage syscall.Rusage
@@ -336,6 +367,7 @@ func run() error {
 			return err
 		}
 	}
+	warmup := s.warmup
 	var phases []phase
 	var latency map[string]any
 	if s.rate > 0 {
@@ -347,7 +379,15 @@ func run() error {
 		phases = append(phases, before.since(s, s.records, acked))
 		latency = curve
 	} else {
-		for _, records := range []int{s.records, 3 * s.records} {
+		records := s.records
+		if s.spanMs > 0 {
+			sent, enough, err := lengthen(client, s, l)
+			if err != nil {
+				return err
+			}
+			warmup, records = warmup+sent, enough
+		}
+		for _, records := range []int{records, 3 * records} {
 			before := now(s)
 			acked, err := send(client, s, l, records)
 			if err != nil {
@@ -357,7 +397,7 @@ func run() error {
 		}
 	}
 	return json.NewEncoder(os.Stdout).Encode(map[string]any{
-		"peer": "franz-go", "version": version, "note": nil, "warmup": s.warmup, "phases": phases, "latency": latency,
+		"peer": "franz-go", "version": version, "note": nil, "warmup": warmup, "phases": phases, "latency": latency,
 		"peak_kib": peakKib(), "counted": s.allocations,
 	})
 }

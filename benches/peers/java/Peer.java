@@ -72,6 +72,11 @@ public final class Peer {
             latency = paced(records);
             phases.append(before.phase(records));
         } else {
+            if (number("span-ms", 0) > 0) {
+                long[] found = lengthen(records, number("span-ms", 0));
+                warmup += found[0];
+                records = (int) found[1];
+            }
             for (int count : new int[] {records, 3 * records}) {
                 Reading before = new Reading();
                 send(count);
@@ -102,6 +107,31 @@ public final class Peer {
             taken = (System.nanoTime() - begun) / 1_000_000;
         }
         return sent;
+    }
+
+    /**
+     * Sends the first phase's records, more of them each time, until they take about their part of the span, besides
+     * what one record takes: a client may wait before it sends, or to see that all is delivered. None of that is
+     * measured. Returns how many records that were, and how many were enough.
+     */
+    private static long[] lengthen(int records, int millis) throws Exception {
+        final double mostMore = 20;
+        final double enough = 1.5;
+        double part = millis * 1e6 / 4;
+        long begun = System.nanoTime();
+        send(1);
+        long alone = System.nanoTime() - begun;
+        long sent = 1;
+        while (true) {
+            begun = System.nanoTime();
+            send(records);
+            sent += records;
+            double times = part / Math.max(System.nanoTime() - begun - alone, 1000);
+            if (times <= enough) {
+                return new long[] {sent, records};
+            }
+            records = (int) (records * Math.min(times, mostMore));
+        }
     }
 
     private static void load() throws Exception {

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 
 use super::brokers::Brokers;
 use super::contestants::{Contestant, Needs};
-use super::judge::{Cell, Failure, best};
+use super::judge::{Cell, Failure, best, middle};
 use super::layers;
 use super::measure::{self, How, Outcome};
 use super::rows::{Goal, Load, Metric, Row};
@@ -64,15 +64,12 @@ const QUICK: Extent = Extent {
 /// The longest that a run of milena's may take.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// So many more records are sent at once than in a run that was too short.
-const MOST_MORE: f64 = 20.0;
-
 /// What a real Kafka takes changes more from run to run: so many times the span, the limit and the patience.
 const KAFKA_TIMES: u32 = 3;
 
 /// The span with several brokers, in any comparison: what arrives between two answers of a slow one says little of the
-/// others. No run that counts takes less than two thirds of it, which is four seconds.
-const BROKERS_SPAN: Duration = Duration::from_secs(6);
+/// others.
+const BROKERS_SPAN: Duration = Duration::from_secs(4);
 
 /// A row that is being measured.
 pub struct Course<'a> {
@@ -147,27 +144,24 @@ impl<'a> Course<'a> {
             if self.quick && behind[index] {
                 continue;
             }
-            for attempt in 0.. {
-                let topic = format!("{}-{round}-{index}-{attempt}", row.name);
-                let begun = Instant::now();
-                let result = entry.run(row, self.extent, brokers, &topic);
-                if !entry.takes_more(&result, self.extent) {
-                    entry.keep(row, round, begun.elapsed(), result);
-                    break;
-                }
-            }
+            let topic = format!("{}-{round}-{index}", row.name);
+            let begun = Instant::now();
+            let result = entry.run(row, self.extent, brokers, &topic);
+            entry.keep(row, round, begun.elapsed(), result);
         }
         Ok(())
     }
 
-    /// What was measured, and what the codec took.
-    pub fn end(self) -> (Vec<Cell>, Vec<f64>) {
-        let mut cells: Vec<_> = self.entries.into_iter().map(|entry| entry.cell).collect();
+    /// What was measured so far, and what the codec took: the median.
+    pub fn so_far(&self) -> (Vec<Cell>, Option<f64>) {
+        let entries = self.entries.iter();
+        let mut cells: Vec<_> = entries.map(|entry| entry.cell.clone()).collect();
         if self.load.compression != "none" {
             let load = &self.load;
             cells.iter_mut().for_each(|cell| must_compress(cell, load));
         }
-        (cells, self.codec)
+        let codec = middle(self.codec.clone());
+        (cells, codec.map(|(median, ..)| median))
     }
 }
 
@@ -179,6 +173,8 @@ struct Entry<'a> {
     load: Load,
     /// How long it warms up at the longest: the extent's, or zero for none.
     limit: Duration,
+    /// As many records are known to take long enough.
+    is_long_enough: bool,
     cell: Cell,
 }
 
@@ -202,31 +198,24 @@ impl Entry<'_> {
             },
             time: extent.compiling(contestant),
             limit: self.limit,
+            span: match load.rate {
+                // Who is held to a limit sends fewer, by what it sent until then.
+                0 if !self.is_long_enough || !self.limit.is_zero() => extent.span * times(load),
+                _ => Duration::ZERO,
+            },
         };
         measure::run(contestant, load, self.how, brokers, topic, warm_up)
     }
 
-    /// Whether a run was too short to count. The next one sends more.
-    fn takes_more(&mut self, result: &Result<Outcome>, extent: Extent) -> bool {
-        let Ok(outcome) = result else {
-            return false;
-        };
-        let sent = outcome.line["phases"][0]["records"].as_u64().unwrap_or(1);
-        let span = extent.span * times(&self.load);
-        let records = match self.load.rate {
-            0 => lengthened(sent, outcome.measured(), span),
-            _ => None,
-        };
-        if let Some(records) = records {
-            self.load.records = records;
-            // Whoever was held to a limit was slow in its warm-up only.
-            self.limit = Duration::ZERO;
-        }
-        records.is_some()
-    }
-
     /// Keeps what became of a run, and says so.
     fn keep(&mut self, row: &Row, round: usize, took: Duration, result: Result<Outcome>) {
+        if let Ok(outcome) = &result
+            && let Some(records) = outcome.line["phases"][0]["records"].as_u64()
+        {
+            // What was found to be enough is so in the next rounds too.
+            self.load.records = records;
+            self.is_long_enough = true;
+        }
         let label = &self.cell.label;
         match result {
             Ok(outcome) if !outcome.has_slope() => {
@@ -256,13 +245,6 @@ impl Entry<'_> {
     }
 }
 
-/// How many records the first phase gets instead, if a run whose phases took so long was too short for the span.
-fn lengthened(sent: u64, measured: Duration, span: Duration) -> Option<u64> {
-    let share = span.as_secs_f64() / measured.as_secs_f64().max(1e-3);
-    // What is expected to be just enough may be a little less.
-    (share > 1.5).then(|| (sent as f64 * share.min(MOST_MORE)) as u64)
-}
-
 /// Lets everybody send to a real Kafka once, or as many as it takes for so long. It is compiled while it runs: else
 /// whoever comes first would measure that.
 fn warm_up(row: &Row, entries: &[Entry<'_>], extent: Extent, kafka: &mut Brokers) {
@@ -289,8 +271,8 @@ fn behind(row: &Row, cells: &[Cell]) -> Vec<bool> {
         .filter_map(|goal| match goal {
             // A percentile differs more from run to run than the rest.
             Goal::AtMostBest(Metric::P99, _) => Some((Metric::P99, 2.0)),
-            // Memory and bytes are much the same in every run: they need no other.
-            Goal::AtMostBest(Metric::Peak | Metric::Wire, _) => None,
+            // What is the same in every run needs no other.
+            goal if goal.is_exact() => None,
             Goal::AtMostBest(metric, _) | Goal::AtLeastBest(metric, _) => Some((*metric, 1.6)),
             _ => None,
         })
@@ -355,6 +337,7 @@ fn entries<'a>(
             how,
             load,
             limit,
+            is_long_enough: false,
             cell,
         });
     };
@@ -418,18 +401,6 @@ mod tests {
     use super::super::judge::tests::cell;
     use super::super::table::ROWS;
     use super::*;
-
-    #[test]
-    fn a_run_that_was_too_short_is_followed_by_one_that_sends_more() {
-        let lengthened = |measured| {
-            let span = Duration::from_millis(450);
-            lengthened(1000, Duration::from_millis(measured), span)
-        };
-        assert_eq!(lengthened(150), Some(3000));
-        assert_eq!(lengthened(0), Some(20_000), "no more than that at once");
-        assert_eq!(lengthened(301), None, "two thirds are enough");
-        assert_eq!(lengthened(900), None);
-    }
 
     #[test]
     fn who_is_far_behind_is_not_measured_again() {

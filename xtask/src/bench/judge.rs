@@ -106,11 +106,28 @@ pub struct Verdict {
     pub goal: String,
     /// What was measured, in words; `None` if it could not be judged.
     pub measured: Option<String>,
-    /// Whether it was reached.
-    pub met: bool,
+    /// What was measured as a share of what is allowed, or what is asked for as one of what was measured: up to 1 it
+    /// was reached.
+    pub share: Option<f64>,
     /// Whether everybody was measured of whom it is not known that they are no better.
     pub all: bool,
 }
+
+impl Verdict {
+    /// Whether it was reached.
+    pub fn is_met(&self) -> bool {
+        self.share.is_some_and(|share| share <= 1.0)
+    }
+
+    /// Whether it may be another one after another round.
+    pub fn is_close(&self) -> bool {
+        let close = |share: f64| share < CLOSE && share * CLOSE > 1.0;
+        self.share.is_none_or(close)
+    }
+}
+
+/// What is not so many times what is allowed, nor allowed so many times, may be so by chance.
+const CLOSE: f64 = 1.5;
 
 /// The best of the rivals in a figure, and whose it is.
 pub fn best(cells: &[Cell], metric: Metric, most: bool) -> Option<(f64, &str)> {
@@ -136,6 +153,9 @@ pub fn judge(
     codec: Option<f64>,
 ) -> Verdict {
     let mut verdict = compare(goal, row, variant, measured, codec);
+    if let (Some(text), Some(share)) = (&mut verdict.measured, verdict.share) {
+        text.push_str(&far(share));
+    }
     if let Goal::AtMostBest(metric, _) | Goal::AtLeastBest(metric, _) = *goal
         && let Some(text) = &mut verdict.measured
     {
@@ -193,19 +213,18 @@ fn compare(
     let other = |name, metric| Some(measured.get(name)?.first()?.median(metric)?.0);
     let ratio = |text: String, metric, limit: f64, against: Option<(f64, &str)>, most: bool| {
         let compared = own(metric).zip(against);
-        let found = compared.map(|(own, (against, _))| own / against);
+        let share = compared.map(|(own, (against, _))| share(own / against, limit, most));
         Verdict {
             goal: text,
             measured: compared.map(|(own, (against, whose))| {
-                let far = far(own / against, limit, most);
                 format!(
-                    "{:.2} ({} against {} of {whose}){far}",
+                    "{:.2} ({} against {} of {whose})",
                     own / against,
                     short(own),
                     short(against)
                 )
             }),
-            met: found.is_some_and(|found| if most { found >= limit } else { found <= limit }),
+            share,
             all: true,
         }
     };
@@ -213,8 +232,8 @@ fn compare(
         let own = own(metric);
         Verdict {
             goal: text,
-            measured: own.map(|own| format!("{}{}", short(own), far(own, limit, most))),
-            met: own.is_some_and(|own| if most { own >= limit } else { own <= limit }),
+            measured: own.map(short),
+            share: own.map(|own| share(own, limit, most)),
             all: true,
         }
     };
@@ -306,24 +325,26 @@ fn compare(
             Verdict {
                 goal: format!("CPU ≤ {limit} × the codec's own + {plain}'s cost"),
                 measured: compared.map(|(own, allowed)| {
-                    let far = far(own / allowed, 1.0, false);
                     let (share, own, allowed) = (own / allowed, short(own), short(allowed));
-                    format!("{share:.2} of that ({own} against {allowed}){far}")
+                    format!("{share:.2} of that ({own} against {allowed})")
                 }),
-                met: compared.is_some_and(|(own, allowed)| own <= allowed),
+                share: compared.map(|(own, allowed)| own / allowed),
                 all: true,
             }
         }
     }
 }
 
+fn share(found: f64, limit: f64, most: bool) -> f64 {
+    if most { limit / found } else { found / limit }
+}
+
 /// How far a goal was missed, in words; nothing when it was met.
-fn far(found: f64, limit: f64, most: bool) -> String {
-    let missed = if most { limit / found } else { found / limit };
-    if missed <= 1.0 {
+fn far(share: f64) -> String {
+    if share <= 1.0 {
         return String::new();
     }
-    match (missed - 1.0) * 100.0 {
+    match (share - 1.0) * 100.0 {
         percent if percent < 0.05 => ", missed by less than 0.1 %".to_owned(),
         percent if percent < 9.95 => format!(", missed by {percent:.1} %"),
         percent => format!(", missed by {percent:.0} %"),
@@ -412,12 +433,25 @@ pub(super) mod tests {
 
     #[test]
     fn a_miss_says_by_how_much() {
-        assert_eq!(far(0.3, 0.15, false), ", missed by 100 %");
-        assert_eq!(far(0.1, 0.15, false), "");
-        assert_eq!(far(1.002, 1.0, false), ", missed by 0.2 %");
-        assert_eq!(far(1.0999, 1.0, false), ", missed by 10 %");
-        assert_eq!(far(1.0001, 1.0, false), ", missed by less than 0.1 %");
-        assert_eq!(far(0.5, 1.0, true), ", missed by 100 %");
+        assert_eq!(far(share(0.3, 0.15, false)), ", missed by 100 %");
+        assert_eq!(far(share(0.1, 0.15, false)), "");
+        assert_eq!(far(1.002), ", missed by 0.2 %");
+        assert_eq!(far(1.0999), ", missed by 10 %");
+        assert_eq!(far(1.0001), ", missed by less than 0.1 %");
+        assert_eq!(far(share(0.5, 1.0, true)), ", missed by 100 %");
+    }
+
+    #[test]
+    fn a_verdict_is_close_where_chance_may_have_made_it() {
+        let verdict = |share| Verdict {
+            goal: String::new(),
+            measured: None,
+            share,
+            all: true,
+        };
+        let close = [Some(0.6), Some(0.7), Some(1.4), Some(1.6), Some(-0.1), None];
+        let close = close.map(|share| verdict(share).is_close());
+        assert_eq!(close, [false, true, true, false, false, true]);
     }
 
     pub(in super::super) fn cell(label: &str, cpu_us: &[u64]) -> Cell {
@@ -442,7 +476,7 @@ pub(super) mod tests {
         let mut measured = Measured::from([("100B", cells)]);
         let mut skipped = vec![("floor".to_owned(), "left out by --only".to_owned())];
         let verdict = judge(&goal, row, 0, &measured, &skipped, None);
-        assert!(verdict.met && !verdict.all);
+        assert!(verdict.is_met() && !verdict.all);
         // Who was late is slower, which says nothing else.
         let missing = |metric| missing(&measured["100B"][1..], metric, &Vec::new());
         let late = |metric| {
@@ -461,7 +495,7 @@ pub(super) mod tests {
         measured.entry("100B").or_default().push(failed);
         skipped.push(("java".to_owned(), "it was not found\nat all".to_owned()));
         let verdict = judge(&goal, row, 0, &measured, &skipped, None);
-        assert!(verdict.met && !verdict.all);
+        assert!(verdict.is_met() && !verdict.all);
         let text = format!("{text}, partitionline (producer queue full), java (it was not found)");
         assert_eq!(verdict.measured, Some(text));
     }
@@ -484,6 +518,6 @@ pub(super) mod tests {
         assert_eq!(verdict.goal, "CPU ≤ 1.1 × the codec's own + 1KiB's cost");
         let measured = "0.99 of that (3421 against 3455)";
         assert_eq!(verdict.measured.as_deref(), Some(measured));
-        assert!(verdict.met);
+        assert!(verdict.is_met());
     }
 }

@@ -60,6 +60,8 @@ pub struct WarmUp {
     pub time: Duration,
     /// No longer than this, if it knows `--limit-ms`, and as long again for what is measured.
     pub limit: Duration,
+    /// What is measured takes about so long at least: more records are sent else. Zero leaves their number.
+    pub span: Duration,
 }
 
 /// Runs a program once, after it has warmed up. A run whose records are not all acknowledged and found at the broker is
@@ -161,6 +163,10 @@ fn start(
         let millis = warm_up.limit.as_millis().to_string();
         command.args(["--limit-ms", &millis]);
     }
+    if !warm_up.span.is_zero() {
+        let millis = warm_up.span.as_millis().to_string();
+        command.args(["--span-ms", &millis]);
+    }
     let mut process = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -209,16 +215,6 @@ fn start(
 }
 
 impl Outcome {
-    /// How long it took between the ends of its phases.
-    pub fn measured(&self) -> Duration {
-        let phases = self.line["phases"].as_array();
-        let micros = phases
-            .into_iter()
-            .flatten()
-            .filter_map(|phase| phase["wall_us"].as_u64());
-        Duration::from_micros(micros.sum())
-    }
-
     /// Whether its longer phase took longer, as it does not if a program was still being compiled in the shorter one.
     pub fn has_slope(&self) -> bool {
         let taken = [Metric::Cpu, Metric::Throughput].map(|metric| self.metric(metric));
@@ -255,7 +251,7 @@ impl Outcome {
         let from = self
             .samples
             .iter()
-            .find(|(_, count)| *count >= share(0.45))?;
+            .find(|(_, count)| *count >= share(0.50))?;
         let to = self
             .samples
             .iter()

@@ -12,7 +12,7 @@ use super::cold;
 use super::contestants::{self, Contestant};
 use super::course::Course;
 use super::expected;
-use super::judge::{Cell, Measured, judge, middle};
+use super::judge::{Cell, Measured, judge};
 use super::report;
 use super::rows::Row;
 use super::table::ROWS;
@@ -95,17 +95,18 @@ fn compare(options: &Options) -> Result<()> {
     let about = report::About {
         command: options.command.clone(),
         rounds: options.rounds,
+        quick: options.quick,
         skipped,
     };
     let mut measured = Measured::new();
     let mut codecs = BTreeMap::new();
     let mut kafka = None;
     for group in rows.chunk_by(|row, next| next.takes_turns_with(row)) {
-        match measure_group(group, &contestants, options, &mut kafka) {
+        match measure_group(group, &contestants, options, &mut kafka, &measured) {
             Ok(courses) => {
                 for (row, (cells, codec)) in group.iter().zip(courses) {
                     println!("\n{}", report::table(row, &cells));
-                    codecs.extend(middle(codec).map(|(median, ..)| (row.name, median)));
+                    codecs.extend(codec.map(|codec| (row.name, codec)));
                     measured.insert(row.name, cells);
                 }
                 // What is measured stays, whatever becomes of the rows that follow.
@@ -155,14 +156,18 @@ fn with_references(is_wanted: impl Fn(&Row) -> bool) -> Vec<Row> {
     needed.collect()
 }
 
-/// Measures rows, all in each round; `kafka` is the real one, as soon as a row has wanted it. Returns for each what was
-/// measured and what its codec itself took.
+/// So many rounds are measured in any comparison.
+const LEAST: usize = 2;
+
+/// Measures rows, all in each round; `kafka` is the real one, as soon as a row has wanted it, and `before` what other
+/// rows have had. Returns for each what was measured and what its codec itself took.
 fn measure_group(
     rows: &[Row],
     contestants: &[Contestant],
     options: &Options,
     kafka: &mut Option<Brokers>,
-) -> Result<Vec<(Vec<Cell>, Vec<f64>)>> {
+    before: &Measured,
+) -> Result<Vec<(Vec<Cell>, Option<f64>)>> {
     let begun = Instant::now();
     let mut courses = Vec::new();
     for row in rows {
@@ -171,12 +176,32 @@ fn measure_group(
         courses.push(Course::start(row, contestants, quick, scale, kafka)?);
     }
     for round in 0..options.rounds {
+        if options.quick && round >= LEAST && !is_open(rows, &courses, before) {
+            break;
+        }
         for course in &mut courses {
             course.round(round, kafka)?;
         }
     }
     println!("  {:.0} s", begun.elapsed().as_secs_f64());
-    Ok(courses.into_iter().map(Course::end).collect())
+    Ok(courses.iter().map(Course::so_far).collect())
+}
+
+/// Whether a verdict may be another one after another round.
+fn is_open(rows: &[Row], courses: &[Course<'_>], before: &Measured) -> bool {
+    let mut measured = before.clone();
+    let mut codecs = Vec::new();
+    for (row, course) in rows.iter().zip(courses) {
+        let (cells, codec) = course.so_far();
+        measured.insert(row.name, cells);
+        codecs.push(codec);
+    }
+    rows.iter().zip(codecs).any(|(row, codec)| {
+        row.variants.iter().enumerate().any(|(variant, how)| {
+            let mut goals = how.goals.iter().filter(|goal| !goal.is_exact());
+            goals.any(|goal| judge(goal, row, variant, &measured, &Vec::new(), codec).is_close())
+        })
+    })
 }
 
 #[cfg(test)]

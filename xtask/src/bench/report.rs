@@ -19,8 +19,10 @@ use crate::run;
 pub struct About {
     /// How it was started.
     pub command: String,
-    /// Rounds per row.
+    /// Rounds per row, at the most.
     pub rounds: usize,
+    /// Whether rows have fewer of them whose verdicts are plain.
+    pub quick: bool,
     /// Who was left out, and why.
     pub skipped: super::contestants::Skipped,
 }
@@ -142,7 +144,7 @@ pub fn goals(verdicts: &[(String, String, Verdict)]) -> String {
     let mut out = "| row | how | goal | measured | |\n|---|---|---|---|---|\n".to_owned();
     for (row, how, verdict) in verdicts {
         let measured = verdict.measured.as_deref().unwrap_or("not measured");
-        let met = match (&verdict.measured, verdict.met) {
+        let met = match (&verdict.measured, verdict.is_met()) {
             (None, _) => "–",
             (_, true) if !verdict.all => "met, but not all were measured",
             (_, true) => "met",
@@ -167,9 +169,13 @@ pub fn write(
 ) -> Result<()> {
     fs::create_dir_all(dir)?;
     let mut text = format!("# milena beside its peers\n\n{}\n", machine());
+    let fewer = match about.quick {
+        true => ", two where all verdicts were plain by then",
+        false => "",
+    };
     let _ = writeln!(
         text,
-        "Run by `{}`: {} rounds, interleaved; medians.\n",
+        "Run by `{}`: {} rounds{fewer}, interleaved; medians.\n",
         about.command, about.rounds
     );
     for (name, why) in &about.skipped {

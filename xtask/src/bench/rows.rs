@@ -109,6 +109,16 @@ pub enum Metric {
     PerRecord,
 }
 
+impl Metric {
+    /// Whether it is much the same in every run.
+    pub fn is_exact(self) -> bool {
+        match self {
+            Self::Peak | Self::Wire | Self::Batch | Self::PerBatch | Self::PerRecord => true,
+            Self::Cpu | Self::Throughput | Self::P99 | Self::Others => false,
+        }
+    }
+}
+
 /// One goal.
 #[derive(Clone, Copy, Debug)]
 pub enum Goal {
@@ -132,6 +142,22 @@ pub enum Goal {
     PeakAboveBuffer(f64),
     /// At most so many times the codec's own time for the same bytes, plus milena's cost in another row.
     AtMostCodec(f64, &'static str),
+}
+
+impl Goal {
+    /// Whether what it compares is much the same in every run.
+    pub fn is_exact(&self) -> bool {
+        match self {
+            Self::AtMostBest(metric, _)
+            | Self::AtLeastBest(metric, _)
+            | Self::AtMostOwn(metric, ..)
+            | Self::AtLeastOwn(metric, ..)
+            | Self::AtMost(metric, _)
+            | Self::AtLeast(metric, _) => metric.is_exact(),
+            Self::PeakAboveBuffer(_) => Metric::Peak.is_exact(),
+            Self::AtMostFloor(_) | Self::AtLeastFloor(_) | Self::AtMostCodec(..) => false,
+        }
+    }
 }
 
 impl Variant {

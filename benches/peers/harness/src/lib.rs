@@ -88,7 +88,11 @@ fn run<P: Peer>() -> Result<()> {
 
 async fn measure<P: Peer>(settings: &Settings, load: &Arc<Load>) -> Result<serde_json::Value> {
     let peer = Arc::new(P::connect(settings).await?);
-    let (warmed_up, records) = warm_up::<P>(&peer, load, settings).await?;
+    let (mut warmed_up, mut records) = warm_up::<P>(&peer, load, settings).await?;
+    if settings.rate == 0 && !settings.span.is_zero() {
+        let (tried, enough) = lengthen::<P>(&peer, load, settings, records).await?;
+        (warmed_up, records) = (warmed_up + tried, enough);
+    }
     if settings.allocations {
         milena_counting::start();
     }
@@ -160,10 +164,45 @@ async fn warm_up<P: Peer>(
             && 2 * begun.elapsed() > settings.limit
         {
             // Both phases together have four times as many as the first one.
-            return Ok((sent, settings.records.min(sent / 2)));
+            return Ok((sent, settings.records.min(sent / 2).max(1)));
         }
     }
     Ok((settings.warmup, settings.records))
+}
+
+/// The first phase gets at most so many times more records at once.
+const MOST_MORE: f64 = 20.0;
+
+/// It has enough of them if it would take no more than so many times as many: what is expected to be just enough may be
+/// a little less.
+const ENOUGH: f64 = 1.5;
+
+/// Sends the first phase's records, more of them each time, until they take about their part of the span, besides what
+/// one record takes: a client may wait before it sends, or to see that all is delivered. None of that is measured.
+/// Returns how many records that were, and how many were enough.
+async fn lengthen<P: Peer>(
+    peer: &Arc<P>,
+    load: &Arc<Load>,
+    settings: &Settings,
+    mut records: u64,
+) -> Result<(u64, u64)> {
+    let part = settings.span.as_secs_f64() / 4.0;
+    let seconds = async |records| {
+        let begun = Instant::now();
+        send::<P>(peer, load, settings.tasks, 0..records).await?;
+        anyhow::Ok(begun.elapsed().as_secs_f64())
+    };
+    let alone = seconds(1).await?;
+    let mut sent = 1;
+    loop {
+        let taken = seconds(records).await?;
+        sent += records;
+        let times = part / (taken - alone).max(1e-6);
+        if times <= ENOUGH {
+            return Ok((sent, records));
+        }
+        records = (records as f64 * times.min(MOST_MORE)) as u64;
+    }
 }
 
 /// Sends records by so many tasks, or threads for a client that blocks, and waits for all of them.

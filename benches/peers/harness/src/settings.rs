@@ -40,6 +40,9 @@ pub struct Settings {
     /// About the longest that the warm-up may take where records are sent flat out, once connected; who has not sent all
     /// of it by then measures no more records than take about as long again. 0 is no limit.
     pub limit: Duration,
+    /// About the least that both phases together take where records are sent flat out: N is raised until they do, by
+    /// records that are not measured. 0 leaves N as it is.
+    pub span: Duration,
     /// A file of records, each `record_size` bytes; their number is a power of two.
     pub payloads: PathBuf,
     /// Bytes of a value.
@@ -88,6 +91,7 @@ impl Settings {
             records: 0,
             warmup: 0,
             limit: Duration::ZERO,
+            span: Duration::ZERO,
             payloads: PathBuf::new(),
             record_size: 0,
             keys: 0,
@@ -134,6 +138,7 @@ impl Settings {
             "records" => self.records = value.parse()?,
             "warmup" => self.warmup = value.parse()?,
             "limit-ms" => self.limit = Duration::from_millis(value.parse()?),
+            "span-ms" => self.span = Duration::from_millis(value.parse()?),
             "payloads" => self.payloads = value.into(),
             "record-size" => self.record_size = value.parse()?,
             "keys" => self.keys = value.parse()?,
