@@ -281,7 +281,7 @@ func warmUp(client *kgo.Client, s *settings, l *load) error {
 // besides what one record takes: a client may wait before it sends, or to see that all is delivered. None of that is
 // measured. It gives how many records that were, and how many were enough.
 func lengthen(client *kgo.Client, s *settings, l *load) (int, int, error) {
-	const mostMore, enough = 20, 1.5
+	const mostMore, enough = 4, 1.5
 	part := float64(s.spanMs) / 4000
 	seconds := func(records int) (float64, error) {
 		begun := time.Now()

@@ -115,7 +115,7 @@ public final class Peer {
      * measured. Returns how many records that were, and how many were enough.
      */
     private static long[] lengthen(int records, int millis) throws Exception {
-        final double mostMore = 20;
+        final double mostMore = 4;
         final double enough = 1.5;
         double part = millis * 1e6 / 4;
         long begun = System.nanoTime();

@@ -58,7 +58,7 @@ pub struct WarmUp {
     pub records: u64,
     /// The same again and again for so long, if it knows `--warmup-ms`.
     pub time: Duration,
-    /// No longer than this, if it knows `--limit-ms`, and as long again for what is measured.
+    /// No longer than this, if it knows `--limit-ms`; who would take longer is measured for no longer than the span.
     pub limit: Duration,
     /// What is measured takes about so long at least: more records are sent else. Zero leaves their number.
     pub span: Duration,

@@ -147,7 +147,7 @@ async fn warm_up<P: Peer>(
         return Ok((settings.warmup, settings.records));
     }
     let mut begun = Instant::now();
-    let mut sent = 0;
+    let (mut sent, mut untimed) = (0, 0);
     while sent < settings.warmup {
         let piece = match settings.limit {
             Duration::ZERO => settings.warmup,
@@ -158,20 +158,22 @@ async fn warm_up<P: Peer>(
         sent = end;
         if sent == piece {
             // The first one also connects.
-            begun = Instant::now();
+            (begun, untimed) = (Instant::now(), sent);
         } else if !settings.limit.is_zero()
             && sent < settings.warmup
             && 2 * begun.elapsed() > settings.limit
         {
             // Both phases together have four times as many as the first one.
-            return Ok((sent, settings.records.min(sent / 2).max(1)));
+            let part = settings.span.as_secs_f64() / 4.0 / begun.elapsed().as_secs_f64();
+            let records = ((sent - untimed) as f64 * part) as u64;
+            return Ok((sent, settings.records.min(records).max(1)));
         }
     }
     Ok((settings.warmup, settings.records))
 }
 
 /// The first phase gets at most so many times more records at once.
-const MOST_MORE: f64 = 20.0;
+const MOST_MORE: f64 = 4.0;
 
 /// It has enough of them if it would take no more than so many times as many: what is expected to be just enough may be
 /// a little less.

@@ -38,7 +38,7 @@ pub struct Settings {
     /// Records sent before anything is measured.
     pub warmup: u64,
     /// About the longest that the warm-up may take where records are sent flat out, once connected; who has not sent all
-    /// of it by then measures no more records than take about as long again. 0 is no limit.
+    /// of it by then measures no more records than take about [`span`](Self::span). 0 is no limit.
     pub limit: Duration,
     /// About the least that both phases together take where records are sent flat out: N is raised until they do, by
     /// records that are not measured. 0 leaves N as it is.
@@ -179,6 +179,9 @@ impl Settings {
         }
         if self.records == 0 || self.record_size == 0 {
             bail!("--records, --payloads and --record-size are needed");
+        }
+        if self.rate == 0 && !self.limit.is_zero() && self.span.is_zero() {
+            bail!("--limit-ms needs --span-ms");
         }
         if self.keys != 0 && !self.keys.is_power_of_two() {
             bail!("--keys must be a power of two");
