@@ -245,17 +245,17 @@ impl Outcome {
     }
 
     /// Records a second at all brokers but the last, in the middle of the longer phase: a slow broker's backlog, which
-    /// has to be waited for at the end, says nothing about the others.
+    /// has to be waited for at the end of each, says nothing about the others.
     fn others(&self) -> Option<f64> {
-        let share = |share: f64| (self.arrived.others as f64 * share) as u64;
-        let from = self
-            .samples
-            .iter()
-            .find(|(_, count)| *count >= share(0.50))?;
-        let to = self
-            .samples
-            .iter()
-            .find(|(_, count)| *count >= share(0.90))?;
+        let longer = self.line["phases"][1]["records"].as_f64()?;
+        let share = longer / self.arrived.records as f64;
+        // When so much of the longer phase had arrived.
+        let at = |part: f64| {
+            let count = self.arrived.others as f64 * (1.0 - share * (1.0 - part));
+            let mut samples = self.samples.iter();
+            samples.find(|(_, arrived)| *arrived as f64 >= count)
+        };
+        let (from, to) = (at(0.25)?, at(0.85)?);
         let seconds = (to.0 - from.0).as_secs_f64();
         (seconds > 0.0).then(|| (to.1 - from.1) as f64 / seconds)
     }
