@@ -2,6 +2,7 @@
 
 pub mod brokers;
 pub mod budgets;
+pub mod cell;
 pub mod cold;
 pub mod contestants;
 pub mod course;

@@ -6,7 +6,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use super::judge::{Verdict, middle, short};
+use super::cell::middle;
+use super::judge::{Verdict, short};
 use crate::run::{self, root, target};
 
 /// The row's name on the command line.

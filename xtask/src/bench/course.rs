@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 
 use super::brokers::Brokers;
+use super::cell::{Cell, Failure, best, middle};
 use super::contestants::{Contestant, Needs};
-use super::judge::{Cell, Failure, best, middle};
 use super::layers;
 use super::measure::{self, How, Outcome};
 use super::rows::{Goal, Load, Metric, Row};
@@ -398,7 +398,7 @@ fn patience(contestant: &Contestant, load: &Load, extent: Extent) -> Duration {
 
 #[cfg(test)]
 mod tests {
-    use super::super::judge::tests::cell;
+    use super::super::cell::tests::cell;
     use super::super::table::ROWS;
     use super::*;
 

@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::judge::{Measured, short};
+use super::cell::Measured;
+use super::judge::short;
 use super::rows::Metric;
 
 /// Who the others are compared with.

@@ -1,103 +1,8 @@
 //! Compares what was measured with the goals.
 
-use std::collections::BTreeMap;
-use std::fmt::{self, Display, Formatter};
-
+use super::cell::{Cell, Failure, Measured, best};
 use super::contestants::Skipped;
-use super::measure::{NotDone, Outcome};
 use super::rows::{Goal, Metric, Row};
-
-/// All runs of one program in one row.
-#[derive(Clone, Debug)]
-pub struct Cell {
-    /// The program, and how it sent where there are several ways: `milena by name`.
-    pub label: String,
-    /// Whether it is one of the peers, neither milena nor the floor.
-    pub peer: bool,
-    /// Whether goals are measured against it: a peer that has done the work.
-    pub rival: bool,
-    /// Whether it had its own best settings instead of the common ones.
-    pub best: bool,
-    /// Its runs that count.
-    pub runs: Vec<Outcome>,
-    /// Why others do not.
-    pub failures: Vec<Failure>,
-}
-
-/// Why a run does not count.
-#[derive(Clone, Debug)]
-pub enum Failure {
-    /// It was not done in time: it is slower than whoever was.
-    Late(NotDone),
-    /// Anything else, of which nothing follows.
-    Other(String),
-}
-
-impl Display for Failure {
-    fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Late(late) => late.fmt(out),
-            Self::Other(why) => out.write_str(why),
-        }
-    }
-}
-
-impl Cell {
-    /// One without runs; peers are rivals until it is known that they do less.
-    pub fn new(label: String, peer: bool, best: bool) -> Self {
-        Self {
-            label,
-            peer,
-            rival: peer,
-            best,
-            runs: Vec::new(),
-            failures: Vec::new(),
-        }
-    }
-
-    /// The median of a figure, the least and the greatest.
-    pub fn median(&self, metric: Metric) -> Option<(f64, f64, f64)> {
-        middle(
-            self.runs
-                .iter()
-                .filter_map(|run| run.metric(metric))
-                .collect(),
-        )
-    }
-
-    /// Whether a figure says something of the client. With larger batches anybody's bytes become fewer.
-    fn is_comparable(&self, metric: Metric) -> bool {
-        !(self.best && metric == Metric::Wire)
-    }
-
-    /// The run that has the median, or the two that it is the mean of.
-    pub fn typical(&self, metric: Metric) -> Vec<&Outcome> {
-        let runs = self.runs.iter();
-        let mut runs: Vec<_> = runs
-            .filter_map(|run| Some((run.metric(metric)?, run)))
-            .collect();
-        runs.sort_by(|a, b| a.0.total_cmp(&b.0));
-        let before = runs.len().saturating_sub(1) / 2;
-        let middle = runs.iter().skip(before).take(2 - runs.len() % 2);
-        middle.map(|(_, run)| *run).collect()
-    }
-}
-
-/// Median, least and greatest.
-pub fn middle(mut values: Vec<f64>) -> Option<(f64, f64, f64)> {
-    values.sort_by(f64::total_cmp);
-    let (first, last) = (*values.first()?, *values.last()?);
-    let half = values.len() / 2;
-    let median = if values.len() % 2 == 1 {
-        values[half]
-    } else {
-        (values[half - 1] + values[half]) / 2.0
-    };
-    Some((median, first, last))
-}
-
-/// The cells of every row that was measured; milena's variants come first in each, in the row's order.
-pub type Measured = BTreeMap<&'static str, Vec<Cell>>;
 
 /// A goal and what became of it.
 #[derive(Clone, Debug)]
@@ -128,19 +33,6 @@ impl Verdict {
 
 /// What is not so many times what is allowed, nor allowed so many times, may be so by chance.
 const CLOSE: f64 = 1.5;
-
-/// The best of the rivals in a figure, and whose it is.
-pub fn best(cells: &[Cell], metric: Metric, most: bool) -> Option<(f64, &str)> {
-    let figures = cells
-        .iter()
-        .filter(|cell| cell.rival && cell.is_comparable(metric))
-        .filter_map(|cell| Some((cell.median(metric)?.0, cell.label.as_str())));
-    if most {
-        figures.max_by(|a, b| a.0.total_cmp(&b.0))
-    } else {
-        figures.min_by(|a, b| a.0.total_cmp(&b.0))
-    }
-}
 
 /// Judges one goal of one of milena's variants. `codec` is the codec's own time for a record of this row. Whoever was
 /// skipped might have been better.
@@ -213,7 +105,7 @@ fn compare(
     let other = |name, metric| Some(measured.get(name)?.first()?.median(metric)?.0);
     let ratio = |text: String, metric, limit: f64, against: Option<(f64, &str)>, most: bool| {
         let compared = own(metric).zip(against);
-        let share = compared.map(|(own, (against, _))| share(own / against, limit, most));
+        let share = compared.map(|(own, (against, _))| share_of(own / against, limit, most));
         Verdict {
             goal: text,
             measured: compared.map(|(own, (against, whose))| {
@@ -233,7 +125,7 @@ fn compare(
         Verdict {
             goal: text,
             measured: own.map(short),
-            share: own.map(|own| share(own, limit, most)),
+            share: own.map(|own| share_of(own, limit, most)),
             all: true,
         }
     };
@@ -335,7 +227,8 @@ fn compare(
     }
 }
 
-fn share(found: f64, limit: f64, most: bool) -> f64 {
+/// A [`Verdict::share`].
+fn share_of(found: f64, limit: f64, most: bool) -> f64 {
     if most { limit / found } else { found / limit }
 }
 
@@ -392,36 +285,13 @@ pub fn short(value: f64) -> String {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use std::time::Duration;
 
-    use serde_json::json;
-
+    use super::super::cell::tests::cell;
+    use super::super::measure::NotDone;
     use super::super::table::ROWS;
     use super::*;
-
-    #[test]
-    fn medians_of_odd_and_even() {
-        assert_eq!(middle(vec![3.0, 1.0, 2.0]), Some((2.0, 1.0, 3.0)));
-        assert_eq!(middle(vec![4.0, 1.0]), Some((2.5, 1.0, 4.0)));
-        assert_eq!(middle(vec![]), None);
-    }
-
-    #[test]
-    fn what_is_typical_has_the_median() {
-        for cpu_us in [&[90, 70, 80][..], &[60, 90, 70, 80], &[90], &[]] {
-            let cell = cell("kacrab", cpu_us);
-            let typical = cell.typical(Metric::Cpu);
-            let figures: Vec<_> = typical
-                .iter()
-                .filter_map(|run| run.metric(Metric::Cpu))
-                .collect();
-            assert_eq!(figures.len(), cpu_us.len().min(2 - cpu_us.len() % 2));
-            let mean = figures.iter().sum::<f64>() / figures.len() as f64;
-            let median = cell.median(Metric::Cpu).map(|(median, ..)| median);
-            assert_eq!(median, (!cpu_us.is_empty()).then_some(mean));
-        }
-    }
 
     #[test]
     fn numbers_read_well() {
@@ -433,12 +303,12 @@ pub(super) mod tests {
 
     #[test]
     fn a_miss_says_by_how_much() {
-        assert_eq!(far(share(0.3, 0.15, false)), ", missed by 100 %");
-        assert_eq!(far(share(0.1, 0.15, false)), "");
+        assert_eq!(far(share_of(0.3, 0.15, false)), ", missed by 100 %");
+        assert_eq!(far(share_of(0.1, 0.15, false)), "");
         assert_eq!(far(1.002), ", missed by 0.2 %");
         assert_eq!(far(1.0999), ", missed by 10 %");
         assert_eq!(far(1.0001), ", missed by less than 0.1 %");
-        assert_eq!(far(share(0.5, 1.0, true)), ", missed by 100 %");
+        assert_eq!(far(share_of(0.5, 1.0, true)), ", missed by 100 %");
     }
 
     #[test]
@@ -452,18 +322,6 @@ pub(super) mod tests {
         let close = [Some(0.6), Some(0.7), Some(1.4), Some(1.6), Some(-0.1), None];
         let close = close.map(|share| verdict(share).is_close());
         assert_eq!(close, [false, true, true, false, false, true]);
-    }
-
-    pub(in super::super) fn cell(label: &str, cpu_us: &[u64]) -> Cell {
-        let peer = !label.starts_with("milena");
-        let run = |cpu_us: &u64| Outcome {
-            line: json!({ "phases": [{ "records": 1000, "user_us": cpu_us, "system_us": 0 }] }),
-            ..Outcome::default()
-        };
-        Cell {
-            runs: cpu_us.iter().map(run).collect(),
-            ..Cell::new(label.to_owned(), peer, false)
-        }
     }
 
     #[test]

@@ -8,11 +8,12 @@ use anyhow::{Result, bail};
 use lexopt::{Arg, Parser, ValueExt};
 
 use super::brokers::Brokers;
+use super::cell::{Cell, Measured};
 use super::cold;
 use super::contestants::{self, Contestant};
 use super::course::Course;
 use super::expected;
-use super::judge::{Cell, Measured, judge};
+use super::judge::judge;
 use super::report;
 use super::rows::Row;
 use super::table::ROWS;

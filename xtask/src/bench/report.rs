@@ -9,8 +9,9 @@ use std::process::Command;
 use anyhow::Result;
 use serde_json::{Value, json};
 
+use super::cell::{Cell, Failure, Measured, best, middle};
 use super::expected;
-use super::judge::{Cell, Failure, Measured, Verdict, best, name, short};
+use super::judge::{Verdict, name, short};
 use super::measure::Outcome;
 use super::rows::{Metric, Row};
 use crate::run;
@@ -52,7 +53,7 @@ pub fn table(row: &Row, cells: &[Cell]) -> String {
                 .runs
                 .iter()
                 .map(|run| run.slope(field) * factor / run.slope("records"));
-            super::judge::middle(runs.collect()).map_or(0.0, |(median, ..)| median)
+            middle(runs.collect()).map_or(0.0, |(median, ..)| median)
         };
         // Of the same runs as the median, so that both add up to it.
         let typical = cell.typical(Metric::Cpu);
@@ -85,7 +86,7 @@ pub fn table(row: &Row, cells: &[Cell]) -> String {
         );
         for (_, extra) in &extras {
             let figures = cell.runs.iter().filter_map(|run| extra.of(run));
-            let median = super::judge::middle(figures.collect());
+            let median = middle(figures.collect());
             let _ = write!(
                 out,
                 " {} |",

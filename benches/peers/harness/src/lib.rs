@@ -199,12 +199,17 @@ async fn lengthen<P: Peer>(
     loop {
         let taken = seconds(records).await?;
         sent += records;
-        let times = part / (taken - alone).max(1e-6);
-        if times <= ENOUGH {
-            return Ok((sent, records));
+        match more(records, taken - alone, part) {
+            Some(more) => records = more,
+            None => return Ok((sent, records)),
         }
-        records = (records as f64 * times.min(MOST_MORE)) as u64;
     }
+}
+
+/// How many records to try instead of so many that took `taken` of `part` seconds; `None` if they were enough.
+fn more(records: u64, taken: f64, part: f64) -> Option<u64> {
+    let times = part / taken.max(1e-6);
+    (times > ENOUGH).then(|| (records as f64 * times.min(MOST_MORE)) as u64)
 }
 
 /// Sends records by so many tasks, or threads for a client that blocks, and waits for all of them.
@@ -236,4 +241,18 @@ async fn send<P: Peer>(
         bail!("{acked} of {records} records were acknowledged");
     }
     Ok(acked)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_that_took_too_short_are_followed_by_more() {
+        assert_eq!(more(1000, 0.05, 0.1), Some(2000));
+        assert_eq!(more(1000, 0.01, 0.1), Some(4000), "no more at once");
+        assert_eq!(more(1, -0.2, 0.1), Some(4), "one record took longer");
+        assert_eq!(more(1000, 0.067, 0.1), None, "two thirds are enough");
+        assert_eq!(more(1000, 0.3, 0.1), None);
+    }
 }
