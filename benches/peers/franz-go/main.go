@@ -277,34 +277,15 @@ func warmUp(client *kgo.Client, s *settings, l *load) error {
 	return err
 }
 
-// lengthen sends the first phase's records, more of them each time, until they take about their part of the span,
-// besides what one record takes: a client may wait before it sends, or to see that all is delivered. None of that is
-// measured. It gives how many records that were, and how many were enough.
-func lengthen(client *kgo.Client, s *settings, l *load) (int, int, error) {
-	const mostMore, enough = 4, 1.5
-	part := float64(s.spanMs) / 4000
-	seconds := func(records int) (float64, error) {
-		begun := time.Now()
-		_, err := send(client, s, l, records)
-		return time.Since(begun).Seconds(), err
+// more is how many records to measure instead of so many, if twice as many more took so long of what they are to take;
+// 0 if they are enough.
+func more(records int, taken, part time.Duration) int {
+	const most, enough = 4, 1.5
+	times := part.Seconds() / max(taken.Seconds(), 1e-6)
+	if times <= enough {
+		return 0
 	}
-	alone, err := seconds(1)
-	if err != nil {
-		return 0, 0, err
-	}
-	sent, records := 1, s.records
-	for {
-		taken, err := seconds(records)
-		if err != nil {
-			return 0, 0, err
-		}
-		sent += records
-		times := part / max(taken-alone, 1e-6)
-		if times <= enough {
-			return sent, records, nil
-		}
-		records = int(float64(records) * min(times, mostMore))
-	}
+	return int(float64(records) * min(times, most))
 }
 
 type reading struct {
@@ -379,21 +360,24 @@ func run() error {
 		phases = append(phases, before.since(s, s.records, acked))
 		latency = curve
 	} else {
-		records := s.records
-		if s.spanMs > 0 {
-			sent, enough, err := lengthen(client, s, l)
-			if err != nil {
-				return err
+		for records := s.records; records > 0; {
+			var taken [2]time.Duration
+			phases = nil
+			for at, records := range []int{records, 3 * records} {
+				before := now(s)
+				acked, err := send(client, s, l, records)
+				if err != nil {
+					return err
+				}
+				taken[at] = time.Since(before.at)
+				phases = append(phases, before.since(s, records, acked))
 			}
-			warmup, records = warmup+sent, enough
-		}
-		for _, records := range []int{records, 3 * records} {
-			before := now(s)
-			acked, err := send(client, s, l, records)
-			if err != nil {
-				return err
+			// Not how long a phase takes: a client may wait before it sends, or to see that all is delivered.
+			longer := more(records, taken[1]-taken[0], time.Duration(s.spanMs)*time.Millisecond/2)
+			if longer > 0 {
+				warmup += 4 * records
 			}
-			phases = append(phases, before.since(s, records, acked))
+			records = longer
 		}
 	}
 	return json.NewEncoder(os.Stdout).Encode(map[string]any{

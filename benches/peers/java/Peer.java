@@ -72,15 +72,23 @@ public final class Peer {
             latency = paced(records);
             phases.append(before.phase(records));
         } else {
-            if (number("span-ms", 0) > 0) {
-                long[] found = lengthen(records, number("span-ms", 0));
-                warmup += found[0];
-                records = (int) found[1];
-            }
-            for (int count : new int[] {records, 3 * records}) {
-                Reading before = new Reading();
-                send(count);
-                phases.append(phases.length() == 0 ? "" : ",").append(before.phase(count));
+            while (records > 0) {
+                phases.setLength(0);
+                long[] taken = new long[2];
+                for (int at = 0; at < 2; at++) {
+                    int count = at == 0 ? records : 3 * records;
+                    Reading before = new Reading();
+                    long begun = System.nanoTime();
+                    send(count);
+                    taken[at] = System.nanoTime() - begun;
+                    phases.append(at == 0 ? "" : ",").append(before.phase(count));
+                }
+                // Not how long a phase takes: a client may wait before it sends, or to see that all is delivered.
+                int longer = more(records, taken[1] - taken[0], number("span-ms", 0) * 1e6 / 2);
+                if (longer > 0) {
+                    warmup += 4L * records;
+                }
+                records = longer;
             }
         }
         System.out.printf(
@@ -110,28 +118,14 @@ public final class Peer {
     }
 
     /**
-     * Sends the first phase's records, more of them each time, until they take about their part of the span, besides
-     * what one record takes: a client may wait before it sends, or to see that all is delivered. None of that is
-     * measured. Returns how many records that were, and how many were enough.
+     * How many records to measure instead of so many, if twice as many more took so long of what they are to take; 0 if
+     * they are enough.
      */
-    private static long[] lengthen(int records, int millis) throws Exception {
-        final double mostMore = 4;
+    private static int more(int records, double taken, double part) {
+        final double most = 4;
         final double enough = 1.5;
-        double part = millis * 1e6 / 4;
-        long begun = System.nanoTime();
-        send(1);
-        long alone = System.nanoTime() - begun;
-        long sent = 1;
-        while (true) {
-            begun = System.nanoTime();
-            send(records);
-            sent += records;
-            double times = part / Math.max(System.nanoTime() - begun - alone, 1000);
-            if (times <= enough) {
-                return new long[] {sent, records};
-            }
-            records = (int) (records * Math.min(times, mostMore));
-        }
+        double times = part / Math.max(taken, 1000);
+        return times <= enough ? 0 : (int) (records * Math.min(times, most));
     }
 
     private static void load() throws Exception {

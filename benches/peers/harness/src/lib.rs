@@ -89,10 +89,6 @@ fn run<P: Peer>() -> Result<()> {
 async fn measure<P: Peer>(settings: &Settings, load: &Arc<Load>) -> Result<serde_json::Value> {
     let peer = Arc::new(P::connect(settings).await?);
     let (mut warmed_up, mut records) = warm_up::<P>(&peer, load, settings).await?;
-    if settings.rate == 0 && !settings.span.is_zero() {
-        let (tried, enough) = lengthen::<P>(&peer, load, settings, records).await?;
-        (warmed_up, records) = (warmed_up + tried, enough);
-    }
     if settings.allocations {
         milena_counting::start();
     }
@@ -104,10 +100,22 @@ async fn measure<P: Peer>(settings: &Settings, load: &Arc<Load>) -> Result<serde
         phases.push(before.phase(settings.records, acked));
         latency = curve;
     } else {
-        for records in [records, 3 * records] {
-            let before = usage::Reading::now();
-            let acked = send::<P>(&peer, load, settings.tasks, 0..records).await?;
-            phases.push(before.phase(records, acked));
+        loop {
+            let mut seconds = [0.0; 2];
+            for (seconds, times) in seconds.iter_mut().zip([1, 3]) {
+                let (begun, before) = (Instant::now(), usage::Reading::now());
+                let acked = send::<P>(&peer, load, settings.tasks, 0..times * records).await?;
+                *seconds = begun.elapsed().as_secs_f64();
+                phases.push(before.phase(times * records, acked));
+            }
+            // Not how long a phase takes: a client may wait before it sends, or to see that all is delivered.
+            let added = seconds[1] - seconds[0];
+            let Some(more) = more(records, added, settings.span.as_secs_f64() / 2.0) else {
+                break;
+            };
+            phases.clear();
+            warmed_up += 4 * records;
+            records = more;
         }
     }
     milena_counting::stop();
@@ -179,34 +187,8 @@ const MOST_MORE: f64 = 4.0;
 /// a little less.
 const ENOUGH: f64 = 1.5;
 
-/// Sends the first phase's records, more of them each time, until they take about their part of the span, besides what
-/// one record takes: a client may wait before it sends, or to see that all is delivered. None of that is measured.
-/// Returns how many records that were, and how many were enough.
-async fn lengthen<P: Peer>(
-    peer: &Arc<P>,
-    load: &Arc<Load>,
-    settings: &Settings,
-    mut records: u64,
-) -> Result<(u64, u64)> {
-    let part = settings.span.as_secs_f64() / 4.0;
-    let seconds = async |records| {
-        let begun = Instant::now();
-        send::<P>(peer, load, settings.tasks, 0..records).await?;
-        anyhow::Ok(begun.elapsed().as_secs_f64())
-    };
-    let alone = seconds(1).await?;
-    let mut sent = 1;
-    loop {
-        let taken = seconds(records).await?;
-        sent += records;
-        match more(records, taken - alone, part) {
-            Some(more) => records = more,
-            None => return Ok((sent, records)),
-        }
-    }
-}
-
-/// How many records to try instead of so many that took `taken` of `part` seconds; `None` if they were enough.
+/// How many records to measure instead of so many, if twice as many more took `taken` of `part` seconds; `None` if they
+/// are enough.
 fn more(records: u64, taken: f64, part: f64) -> Option<u64> {
     let times = part / taken.max(1e-6);
     (times > ENOUGH).then(|| (records as f64 * times.min(MOST_MORE)) as u64)
@@ -251,7 +233,7 @@ mod tests {
     fn records_that_took_too_short_are_followed_by_more() {
         assert_eq!(more(1000, 0.05, 0.1), Some(2000));
         assert_eq!(more(1000, 0.01, 0.1), Some(4000), "no more at once");
-        assert_eq!(more(1, -0.2, 0.1), Some(4), "one record took longer");
+        assert_eq!(more(1, -0.2, 0.1), Some(4), "more took no longer");
         assert_eq!(more(1000, 0.067, 0.1), None, "two thirds are enough");
         assert_eq!(more(1000, 0.3, 0.1), None);
     }

@@ -40,8 +40,8 @@ pub struct Settings {
     /// About the longest that the warm-up may take where records are sent flat out, once connected; who has not sent all
     /// of it by then measures no more records than take about [`span`](Self::span). 0 is no limit.
     pub limit: Duration,
-    /// About the least that both phases together take where records are sent flat out: N is raised until they do, by
-    /// records that are not measured. 0 leaves N as it is.
+    /// About the least that both phases together are to take where records are sent flat out, as what the second one
+    /// takes longer than the first shows: else they do not count, and are followed by longer ones. 0 is no such limit.
     pub span: Duration,
     /// A file of records, each `record_size` bytes; their number is a power of two.
     pub payloads: PathBuf,
