@@ -68,8 +68,8 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const KAFKA_TIMES: u32 = 3;
 
 /// The span with several brokers, in any comparison: what arrives between two answers of a slow one says little of the
-/// others.
-const BROKERS_SPAN: Duration = Duration::from_secs(4);
+/// others. No run that counts takes less than two thirds of it, which is four seconds.
+const BROKERS_SPAN: Duration = Duration::from_secs(6);
 
 /// A row that is being measured.
 pub struct Course<'a> {
@@ -173,8 +173,6 @@ struct Entry<'a> {
     load: Load,
     /// How long it warms up at the longest: the extent's, or zero for none.
     limit: Duration,
-    /// As many records are known to take long enough.
-    is_long_enough: bool,
     cell: Cell,
 }
 
@@ -199,8 +197,11 @@ impl Entry<'_> {
             time: extent.compiling(contestant),
             limit: self.limit,
             span: match load.rate {
-                // Who is held to a limit sends fewer, by what it sent until then.
-                0 if !self.is_long_enough || !self.limit.is_zero() => extent.span * times(load),
+                // Once known, as many records take long enough; who is held to a limit sends fewer, by what it sent
+                // until then.
+                0 if self.cell.runs.is_empty() || !self.limit.is_zero() => {
+                    extent.span * times(load)
+                }
                 _ => Duration::ZERO,
             },
         };
@@ -214,7 +215,6 @@ impl Entry<'_> {
         {
             // What was found to be enough is so in the next rounds too.
             self.load.records = records;
-            self.is_long_enough = true;
         }
         let label = &self.cell.label;
         match result {
@@ -271,7 +271,7 @@ fn behind(row: &Row, cells: &[Cell]) -> Vec<bool> {
         .filter_map(|goal| match goal {
             // A percentile differs more from run to run than the rest.
             Goal::AtMostBest(Metric::P99, _) => Some((Metric::P99, 2.0)),
-            // What is the same in every run needs no other.
+            // What is much the same in every run needs no other.
             goal if goal.is_exact() => None,
             Goal::AtMostBest(metric, _) | Goal::AtLeastBest(metric, _) => Some((*metric, 1.6)),
             _ => None,
@@ -337,7 +337,6 @@ fn entries<'a>(
             how,
             load,
             limit,
-            is_long_enough: false,
             cell,
         });
     };
