@@ -117,7 +117,7 @@ mod topic;
 mod way;
 
 pub use accumulator::{Accumulator, Snapshot};
-pub use append::{Appended, Refused};
+pub use append::{Appended, Claim, Refused};
 pub use batch::{Batch, Rest, Taken};
 pub use bin::Bin;
 pub use body::{Body, Place, Places, Segments};

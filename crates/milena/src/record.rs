@@ -4,8 +4,9 @@ use std::borrow::Cow;
 use std::fmt;
 use std::mem;
 
-use milena_accumulator::{Target, Value};
+use milena_accumulator::{Clock, Target, Value};
 use milena_record::{Header, HeaderList, HeadersRef};
+use milena_tokio::SystemClock;
 
 use crate::data::{Data, Part};
 use crate::error::SendError;
@@ -293,6 +294,13 @@ impl<'a> Message<'a> {
     #[inline(always)]
     fn own_timestamp(&self) -> Option<i64> {
         (self.timestamp != NOW).then_some(self.timestamp)
+    }
+
+    /// Its own time, or the present one.
+    #[inline(always)]
+    pub(crate) fn timestamp_or_now(&self) -> i64 {
+        self.own_timestamp()
+            .unwrap_or_else(|| SystemClock.wall_ms())
     }
 
     /// What Kafka's own record refuses when it is made.

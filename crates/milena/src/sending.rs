@@ -6,9 +6,9 @@
 use std::future::Future;
 use std::mem;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
-use milena_accumulator::{Delivery, Want};
+use milena_accumulator::{Claim, Delivery, Want};
 
 use crate::error::SendError;
 use crate::producer::Producer;
@@ -18,16 +18,23 @@ use crate::topic::{Topic, expect_delivery};
 
 /// A record, and where it is to be sent.
 pub(crate) trait Job<'a> {
-    /// What is given for an accepted record.
-    type Accepted;
+    /// What its sender wants of it.
+    type Wish: Wish;
+
+    /// The record but for its topic.
+    fn message(&self) -> &Message<'a>;
 
     /// The short way, in nearly all cases all there is. `None` if there is something to wait for, or something wrong,
     /// or if it is time to let others run.
-    fn now(&self) -> Option<Self::Accepted>;
+    ///
+    /// It is not inlined, and what it gives is small: see [`Claim`].
+    fn now(&self, timestamp: i64) -> Option<<Self::Wish as Wish>::Claimed>;
 
     /// The long way. Takes the record.
-    fn later(&mut self) -> Later<'a, Self::Accepted>;
+    fn later(&mut self) -> Later<'a, Accepted<'a, Self>>;
 }
+
+type Accepted<'a, J> = <<J as Job<'a>>::Wish as Wish>::Accepted;
 
 pub(crate) type Later<'a, T> = Pin<Box<dyn Future<Output = Result<T, SendError>> + Send + 'a>>;
 
@@ -41,7 +48,7 @@ pub(crate) type Later<'a, T> = Pin<Box<dyn Future<Output = Result<T, SendError>>
 /// what was written in several just before, and so wait until it has left the store buffer.
 #[repr(C)]
 pub(crate) struct Sending<'a, J: Job<'a>> {
-    state: State<'a, J::Accepted>,
+    state: State<'a, Accepted<'a, J>>,
     job: J,
 }
 
@@ -58,32 +65,41 @@ impl<'a, J: Job<'a>> Sending<'a, J> {
         Self { state, job }
     }
 
+    /// Leaves the result in `sent`. Were it returned, the place for it would be where the short way's result is made
+    /// too, which so would have to be in memory.
     #[cold]
-    fn poll_later(&mut self, cx: &mut Context<'_>) -> Poll<Result<J::Accepted, SendError>> {
+    fn poll_later(&mut self, cx: &mut Context<'_>, sent: &mut Option<Sent<'a, J>>) {
         if let State::Begins = self.state {
             self.state = State::Waits(self.job.later());
         }
         let State::Waits(later) = &mut self.state else {
             panic!("a future was polled after it was ready");
         };
-        let sent = ready!(later.as_mut().poll(cx));
-        self.state = State::Ended;
-        Poll::Ready(sent)
+        if let Poll::Ready(result) = later.as_mut().poll(cx) {
+            self.state = State::Ended;
+            *sent = Some(result);
+        }
     }
 }
 
+type Sent<'a, J> = Result<Accepted<'a, J>, SendError>;
+
 impl<'a, J: Job<'a> + Unpin> Future for Sending<'a, J> {
-    type Output = Result<J::Accepted, SendError>;
+    type Output = Sent<'a, J>;
 
     #[inline(always)]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if let State::Begins = self.state
-            && let Some(accepted) = self.job.now()
-        {
-            self.state = State::Ended;
-            return Poll::Ready(Ok(accepted));
+        if let State::Begins = self.state {
+            let timestamp = self.job.message().timestamp_or_now();
+            if let Some(claimed) = self.job.now(timestamp) {
+                self.state = State::Ended;
+                let message = self.job.message();
+                return Poll::Ready(Ok(J::Wish::accepted(claimed, message, timestamp)));
+            }
         }
-        self.poll_later(cx)
+        let mut sent = None;
+        self.poll_later(cx, &mut sent);
+        sent.map_or(Poll::Pending, Poll::Ready)
     }
 }
 
@@ -91,11 +107,20 @@ impl<'a, J: Job<'a> + Unpin> Future for Sending<'a, J> {
 pub(crate) trait Wish {
     type Accepted;
 
+    /// What the short way gives for it.
+    type Claimed;
+
     const WANT: Want<'static>;
     const WANTED: Wanted;
 
-    /// `delivery` is there if it was wanted.
-    fn accepted(delivery: Option<Delivery>) -> Self::Accepted;
+    /// `claim` is there if a delivery was wanted.
+    fn claimed(claim: Option<Claim>) -> Self::Claimed;
+
+    /// After the short way.
+    fn accepted(claimed: Self::Claimed, message: &Message<'_>, timestamp: i64) -> Self::Accepted;
+
+    /// After the long way. `delivery` is there if it was wanted.
+    fn waited(delivery: Option<Delivery>) -> Self::Accepted;
 }
 
 /// A delivery, to be awaited.
@@ -103,12 +128,22 @@ pub(crate) struct ForDelivery;
 
 impl Wish for ForDelivery {
     type Accepted = Delivery;
+    type Claimed = Claim;
 
     const WANT: Want<'static> = Want::Delivery;
     const WANTED: Wanted = Wanted::Delivery;
 
     #[inline(always)]
-    fn accepted(delivery: Option<Delivery>) -> Delivery {
+    fn claimed(claim: Option<Claim>) -> Claim {
+        expect_delivery(claim)
+    }
+
+    #[inline(always)]
+    fn accepted(claim: Claim, message: &Message<'_>, timestamp: i64) -> Delivery {
+        claim.delivery(&message.lend(), timestamp)
+    }
+
+    fn waited(delivery: Option<Delivery>) -> Delivery {
         expect_delivery(delivery)
     }
 }
@@ -118,12 +153,18 @@ pub(crate) struct ForNothing;
 
 impl Wish for ForNothing {
     type Accepted = ();
+    type Claimed = ();
 
     const WANT: Want<'static> = Want::Nothing;
     const WANTED: Wanted = Wanted::Nothing;
 
     #[inline(always)]
-    fn accepted(_: Option<Delivery>) {}
+    fn claimed(_: Option<Claim>) {}
+
+    #[inline(always)]
+    fn accepted((): (), _: &Message<'_>, _: i64) {}
+
+    fn waited(_: Option<Delivery>) {}
 }
 
 /// A message to a topic that is at hand.
@@ -135,27 +176,27 @@ pub(crate) struct SendMessage<'a, W> {
 }
 
 impl<'a, W: Wish + 'a> Job<'a> for SendMessage<'a, W> {
-    type Accepted = W::Accepted;
+    type Wish = W;
+
+    #[inline(always)]
+    fn message(&self) -> &Message<'a> {
+        &self.message
+    }
 
     #[inline(never)]
-    fn now(&self) -> Option<W::Accepted> {
+    fn now(&self, timestamp: i64) -> Option<W::Claimed> {
         self.message.check().ok()?;
         let Topic { shared, topic } = self.topic;
         if shared.accumulator.is_ahead() {
             return None;
         }
-        let appended = shared.append(topic, &self.message, W::WANT, None);
-        Some(W::accepted(appended.ok()?.delivery))
+        let appended = shared.append_at(topic, &self.message, timestamp, W::WANT);
+        Some(W::claimed(appended.ok()?))
     }
 
     fn later(&mut self) -> Later<'a, W::Accepted> {
         let (topic, message) = (self.topic, mem::take(&mut self.message));
-        Box::pin(async move {
-            topic
-                .send_waiting(&message, W::WANTED)
-                .await
-                .map(W::accepted)
-        })
+        Box::pin(async move { topic.send_waiting(&message, W::WANTED).await.map(W::waited) })
     }
 }
 
@@ -168,10 +209,15 @@ pub(crate) struct SendRecord<'a, W> {
 }
 
 impl<'a, W: Wish + 'a> Job<'a> for SendRecord<'a, W> {
-    type Accepted = W::Accepted;
+    type Wish = W;
+
+    #[inline(always)]
+    fn message(&self) -> &Message<'a> {
+        &self.record.message
+    }
 
     #[inline(never)]
-    fn now(&self) -> Option<W::Accepted> {
+    fn now(&self, timestamp: i64) -> Option<W::Claimed> {
         let Record { topic, message } = &self.record;
         message.check().ok()?;
         let shared = &self.producer.shared;
@@ -179,8 +225,8 @@ impl<'a, W: Wish + 'a> Job<'a> for SendRecord<'a, W> {
             return None;
         }
         let topic = shared.accumulator.find_topic(topic)?;
-        let appended = shared.append(topic, message, W::WANT, None);
-        Some(W::accepted(appended.ok()?.delivery))
+        let appended = shared.append_at(topic, message, timestamp, W::WANT);
+        Some(W::claimed(appended.ok()?))
     }
 
     fn later(&mut self) -> Later<'a, W::Accepted> {
@@ -188,7 +234,7 @@ impl<'a, W: Wish + 'a> Job<'a> for SendRecord<'a, W> {
         let (producer, record) = (self.producer, mem::replace(&mut self.record, none));
         Box::pin(async move {
             let sent = producer.send_waiting(&record, W::WANTED);
-            sent.await.map(W::accepted)
+            sent.await.map(W::waited)
         })
     }
 }

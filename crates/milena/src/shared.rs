@@ -7,8 +7,8 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use milena_accumulator::{
-    Accumulator, Appended, AsRecord, Clock, Deliveries, Refused, Room, Target, Topic, TopicError,
-    WaitTopic, Want,
+    Accumulator, Appended, AsRecord, Claim, Clock, Deliveries, Refused, Room, Target, Topic,
+    TopicError, WaitTopic, Want,
 };
 use milena_tokio::{Driver, SystemClock};
 
@@ -71,6 +71,19 @@ impl Shared {
     ) -> Result<Appended, Refused> {
         self.accumulator
             .append(&SystemClock, topic, message, want, room)
+    }
+
+    /// [`append`](Self::append) at a time that was read before, for a caller who makes the delivery.
+    #[inline(always)]
+    pub(crate) fn append_at(
+        &self,
+        topic: &Topic,
+        message: &Message<'_>,
+        timestamp: i64,
+        want: Want<'_>,
+    ) -> Result<Option<Claim>, Refused> {
+        self.accumulator
+            .append_at(&SystemClock, topic, message, timestamp, want)
     }
 
     /// Lets connections that keep up catch up. A loop that finds memory each time would else keep its thread, perhaps the

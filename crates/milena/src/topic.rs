@@ -174,6 +174,6 @@ impl fmt::Debug for Topic {
 }
 
 #[inline]
-pub(crate) fn expect_delivery(delivery: Option<Delivery>) -> Delivery {
+pub(crate) fn expect_delivery<T>(delivery: Option<T>) -> T {
     delivery.expect("a delivery was asked for, and is given with every record that is appended")
 }

@@ -72,13 +72,13 @@ impl Accumulator {
         mut queue: Held<'_, Queue>,
         place: Place<'_>,
         input: Input<'_, R>,
-        want: Want<'_>,
+        mut want: Want<'_>,
     ) -> Result<Placed, Refused> {
         let record = input.prepare(self.compressed);
         let memory = match self.lengthen(topic, &mut queue, place, record) {
             Ok(open) => {
-                let full = open.is_full();
-                let (index, outcome) = hand_out(open, &record, want);
+                let (index, full) = (open.records - 1, open.is_full());
+                let outcome = hand_out(open, index, &record, &mut want);
                 let urgency = self.after(topic, place, &mut queue, full, clock);
                 drop(queue);
                 self.wake_for(topic, place, urgency);
@@ -171,7 +171,7 @@ impl Accumulator {
         topic: &Topic,
         target: Target,
         record: &Prepared<'_>,
-        want: Want<'_>,
+        mut want: Want<'_>,
         supplies: &mut Supplies,
     ) -> Result<Placed, Refused> {
         loop {
@@ -209,8 +209,8 @@ impl Accumulator {
                 else {
                     continue;
                 };
-                let full = open.is_full();
-                let (index, outcome) = hand_out(open, &record, want);
+                let (index, full) = (open.records - 1, open.is_full());
+                let outcome = hand_out(open, index, &record, &mut want);
                 let urgency = self.after(topic, place, &mut queue, full, clock);
                 self.release(topic, place, queue, urgency);
                 return Ok(Placed {

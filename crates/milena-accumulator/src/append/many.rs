@@ -91,12 +91,12 @@ impl Accumulator {
                 if !place.holds() {
                     break End::Stop(Memory::Unknown);
                 }
-                let open = match record.shared {
-                    None => self.write(&mut queue, place, &record),
+                let written = match record.shared {
+                    None => self.write(&mut queue, place, &record, &mut Want::Nothing),
                     Some(_) => None,
                 };
-                let open = match open {
-                    Some(open) => open,
+                let open = match written {
+                    Some((open, _)) => open,
                     None => match self.lengthen(topic, &mut queue, place, record) {
                         Ok(open) => open,
                         Err(memory) => break End::Stop(memory),

@@ -8,9 +8,10 @@ mod short;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::delivery::Delivery;
+use crate::delivery::{About, Delivery};
 use crate::gate::CloseReason;
 use crate::outcome::Outcome;
+use crate::record::Record;
 use place::Place;
 
 /// A record that is in a batch now.
@@ -72,4 +73,32 @@ struct Placed {
     index: u32,
     partition: u32,
     outcome: Option<Arc<Outcome>>,
+}
+
+impl Placed {
+    /// What its delivery is made of, if one was wanted.
+    #[inline(always)]
+    fn claim(self) -> Option<Claim> {
+        let index = self.index;
+        self.outcome.map(|outcome| Claim { outcome, index })
+    }
+}
+
+/// A record's index in a batch of which the outcome is wanted: all of a [`Delivery`] that its sender does not know.
+///
+/// Two words, which a function returns in registers. A delivery would be returned through memory, where the next move
+/// reads in one piece what was written in several, and waits until these have left the store buffer, and so until the
+/// record has that was written before them.
+#[derive(Debug)]
+pub struct Claim {
+    outcome: Arc<Outcome>,
+    index: u32,
+}
+
+impl Claim {
+    /// The delivery of the record, which was appended at `timestamp`.
+    #[inline(always)]
+    pub fn delivery(self, record: &Record<'_>, timestamp: i64) -> Delivery {
+        Delivery::new(self.outcome, self.index, About::of(record, timestamp))
+    }
 }

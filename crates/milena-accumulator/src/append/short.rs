@@ -10,10 +10,9 @@ use milena_partitioner::should_switch;
 use milena_record::MAX_RECORD_OVERHEAD;
 
 use super::long::{Input, Memory};
-use super::{Appended, Place, Placed, Refused};
+use super::{Appended, Claim, Place, Placed, Refused};
 use crate::accumulator::Accumulator;
 use crate::clock::{Clock, Urgency};
-use crate::delivery::{About, Delivery};
 use crate::inbox::{News, What};
 use crate::outcome::{CallbackEntry, Outcome};
 use crate::queue::{Change, Open, Queue};
@@ -45,23 +44,36 @@ impl Accumulator {
         };
         let wants_delivery = matches!(want, Want::Delivery);
         // Few and small values lead to the end, so that both results and what they are made of stay in registers.
-        let Placed {
-            index,
-            outcome,
-            partition,
-        } = self.append_short(clock, topic, record, timestamp, want, room)?;
+        let placed = self.append_short(clock, topic, record, timestamp, want, room)?;
+        let partition = placed.partition as i32;
         // Nothing of a delivery is made, nor taken to pieces again, where it is plain that none is wanted.
-        let delivery = match outcome {
-            Some(outcome) if wants_delivery => {
-                let about = About::of(&record.record(), timestamp);
-                Some(Delivery::new(outcome, index, about))
-            }
+        let delivery = match placed.claim() {
+            Some(claim) if wants_delivery => Some(claim.delivery(&record.record(), timestamp)),
             _ => None,
         };
         Ok(Appended {
-            partition: partition as i32,
+            partition,
             delivery,
         })
+    }
+
+    /// [`append`](Self::append) for a caller that has read the time, if the record has none of its own, and makes the
+    /// delivery, if one is wanted: see [`Claim`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`append`](Self::append).
+    #[inline(always)]
+    pub fn append_at<C: Clock, R: AsRecord>(
+        &self,
+        clock: &C,
+        topic: &Topic,
+        record: &R,
+        timestamp: i64,
+        want: Want<'_>,
+    ) -> Result<Option<Claim>, Refused> {
+        let placed = self.append_short(clock, topic, record, timestamp, want, None)?;
+        Ok(placed.claim())
     }
 
     #[inline(always)]
@@ -71,7 +83,7 @@ impl Accumulator {
         topic: &Topic,
         record: &R,
         timestamp: i64,
-        want: Want<'_>,
+        mut want: Want<'_>,
         room: Option<Room>,
     ) -> Result<Placed, Refused> {
         // The long way is lent the record anew and prepares it anew, so that here it stays in registers.
@@ -87,9 +99,9 @@ impl Accumulator {
             if let Some(partition) = topic.find(place.index) {
                 let (place, mut queue) = self.lock(clock, topic, place, partition);
                 if place.holds() {
-                    if let Some(open) = self.write(&mut queue, place, &prepared) {
-                        let full = open.is_full();
-                        let (index, outcome) = hand_out(open, &prepared, want);
+                    let written = self.write(&mut queue, place, &prepared, &mut want);
+                    if let Some((open, outcome)) = written {
+                        let (index, full) = (open.records - 1, open.is_full());
                         let urgency = self.after(topic, place, &mut queue, full, clock);
                         drop(queue);
                         self.wake_for(topic, place, urgency);
@@ -125,7 +137,8 @@ impl Accumulator {
         queue: &'q mut Queue,
         place: Place<'_>,
         record: &Prepared<'_>,
-    ) -> Option<&'q mut Open> {
+        want: &mut Want<'_>,
+    ) -> Option<(&'q mut Open, Option<Arc<Outcome>>)> {
         let Queue { open, sticky, .. } = queue;
         let open = open.as_mut()?;
         let head = open.head_of(record);
@@ -133,9 +146,11 @@ impl Accumulator {
         if size > open.space() || !open.fits(size) || !self.gate.is_open_in(open.generation) {
             return None;
         }
+        // First, because taking the lock has emptied the store buffer: counting a reference waits until it is empty.
+        let outcome = hand_out(open, open.records, record, want);
         head.encode(&mut open.tail, &record.record);
         self.count(open, sticky, place, size, record);
-        Some(open)
+        Some((open, outcome))
     }
 
     /// Counts a written record.
@@ -230,17 +245,17 @@ impl Accumulator {
     }
 }
 
-/// Hands the record's callback to its batch, or its batch's outcome to the caller; with the record's index there.
+/// Hands the callback of the record with this index to its batch, or the batch's outcome to the caller.
 #[inline(always)]
 pub(super) fn hand_out(
     open: &mut Open,
+    index: u32,
     record: &Prepared<'_>,
-    want: Want<'_>,
-) -> (u32, Option<Arc<Outcome>>) {
-    let index = open.records - 1;
+    want: &mut Want<'_>,
+) -> Option<Arc<Outcome>> {
     match want {
-        Want::Nothing => (index, None),
-        Want::Delivery => (index, Some(Arc::clone(&open.outcome))),
+        Want::Nothing => None,
+        Want::Delivery => Some(Arc::clone(&open.outcome)),
         Want::Callback(callback) => {
             let about = record.about();
             let entry = callback
@@ -251,7 +266,7 @@ pub(super) fn hand_out(
                 open.callbacks.reserve_exact(1);
             }
             open.callbacks.extend(entry);
-            (index, None)
+            None
         }
     }
 }
