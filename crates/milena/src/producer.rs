@@ -163,9 +163,14 @@ impl Producer {
         record: Record<'_>,
         callback: impl FnOnce(&Result<RecordMetadata, DeliveryError>) + Send + 'static,
     ) -> Result<(), SendError> {
-        self.send_waiting(&record, Wanted::Callback(Some(Box::new(callback))))
-            .await
-            .map(drop)
+        let mut wanted = Wanted::Callback(Some(Box::new(callback)));
+        let topic = self.shared.accumulator.find_topic(&record.topic);
+        if let Some(topic) = topic
+            && self.shared.append_now(topic, &record.message, &mut wanted)
+        {
+            return Ok(());
+        }
+        self.send_waiting(&record, wanted).await.map(drop)
     }
 
     /// A handle to one topic, for loops that send much to it. Waits until the topic is known.

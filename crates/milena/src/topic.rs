@@ -135,9 +135,11 @@ impl Topic {
         message: Message<'_>,
         callback: impl FnOnce(&Result<RecordMetadata, DeliveryError>) + Send + 'static,
     ) -> Result<(), SendError> {
-        self.send_waiting(&message, Wanted::Callback(Some(Box::new(callback))))
-            .await
-            .map(drop)
+        let mut wanted = Wanted::Callback(Some(Box::new(callback)));
+        if self.shared.append_now(&self.topic, &message, &mut wanted) {
+            return Ok(());
+        }
+        self.send_waiting(&message, wanted).await.map(drop)
     }
 
     /// The topic's name.
