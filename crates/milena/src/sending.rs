@@ -6,7 +6,7 @@
 use std::future::Future;
 use std::mem;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use milena_accumulator::{Claim, Delivery, Want};
 
@@ -65,20 +65,17 @@ impl<'a, J: Job<'a>> Sending<'a, J> {
         Self { state, job }
     }
 
-    /// Leaves the result in `sent`. Were it returned, the place for it would be where the short way's result is made
-    /// too, which so would have to be in memory.
     #[cold]
-    fn poll_later(&mut self, cx: &mut Context<'_>, sent: &mut Option<Sent<'a, J>>) {
+    fn poll_later(&mut self, cx: &mut Context<'_>) -> Poll<Sent<'a, J>> {
         if let State::Begins = self.state {
             self.state = State::Waits(self.job.later());
         }
         let State::Waits(later) = &mut self.state else {
             panic!("a future was polled after it was ready");
         };
-        if let Poll::Ready(result) = later.as_mut().poll(cx) {
-            self.state = State::Ended;
-            *sent = Some(result);
-        }
+        let sent = ready!(later.as_mut().poll(cx));
+        self.state = State::Ended;
+        Poll::Ready(sent)
     }
 }
 
@@ -97,9 +94,7 @@ impl<'a, J: Job<'a> + Unpin> Future for Sending<'a, J> {
                 return Poll::Ready(Ok(J::Wish::accepted(claimed, message, timestamp)));
             }
         }
-        let mut sent = None;
-        self.poll_later(cx, &mut sent);
-        sent.map_or(Poll::Pending, Poll::Ready)
+        self.poll_later(cx)
     }
 }
 
