@@ -26,18 +26,14 @@ pub(crate) struct Applied {
 }
 
 impl Cluster {
-    /// Takes an answer over; `None` if it names no broker, which a broker that has just started may
-    /// do. Topics for which `track` gives no name are left out.
+    /// Takes an answer over, and the [`brokers_of`] it. Topics for which `track` gives no name are left out.
     pub(crate) fn apply(
         &mut self,
         answer: &MetadataResponse<'_>,
+        brokers: Few<NodeId, Broker>,
         version: i16,
         mut track: impl FnMut(&str) -> Option<Arc<str>>,
-    ) -> Option<Applied> {
-        let brokers = brokers_of(answer);
-        if brokers.is_empty() {
-            return None;
-        }
+    ) -> Applied {
         let mut applied = Applied::default();
         applied.update.brokers_changed = brokers != self.brokers;
         self.brokers = brokers;
@@ -57,7 +53,7 @@ impl Cluster {
         }
         self.version += 1;
         applied.update.version = self.version;
-        Some(applied)
+        applied
     }
 
     fn apply_topic(
@@ -274,8 +270,9 @@ impl PartitionMetadata {
     }
 }
 
-/// The brokers of an answer; entries without a usable address are left out.
-fn brokers_of(answer: &MetadataResponse<'_>) -> Few<NodeId, Broker> {
+/// The brokers of an answer; entries without a usable address are left out. There may be none: a broker that has just
+/// started may name none.
+pub(crate) fn brokers_of(answer: &MetadataResponse<'_>) -> Few<NodeId, Broker> {
     let mut brokers = Few::new();
     for broker in &answer.brokers {
         let id = NodeId(broker.node_id);
@@ -302,8 +299,11 @@ fn brokers_of(answer: &MetadataResponse<'_>) -> Few<NodeId, Broker> {
     brokers
 }
 
-/// The partitions in order of their indices, if these are 0, 1, 2, … without a gap.
+/// The partitions in order of their indices, if these are 0, 1, 2, … without a gap, and there are any.
 fn by_index(partitions: &[MetadataResponsePartition]) -> Option<Vec<&MetadataResponsePartition>> {
+    if partitions.is_empty() {
+        return None;
+    }
     let mut ordered = vec![None; partitions.len()];
     for partition in partitions {
         let place = ordered.get_mut(usize::try_from(partition.partition_index).ok()?)?;

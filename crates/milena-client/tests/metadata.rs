@@ -374,6 +374,33 @@ fn a_topic_that_is_not_used_is_forgotten() {
 }
 
 #[test]
+fn an_answer_that_is_ignored_forgets_no_topic() {
+    let mut net = Net::with_topic();
+    net.brokers = vec![(-1, "b1:9092".to_owned())];
+    net.advance(secs(400));
+    let ignored = Event::MetadataFailed(MetadataFailure::NoBrokers);
+    assert!(net.events.contains(&ignored));
+    assert!(net.client.is_tracked("t"));
+    assert_eq!(net.leaders("t"), [Some(1), Some(2), Some(3)]);
+    net.brokers = brokers(3);
+    net.advance(secs(2));
+    assert!(!net.client.is_tracked("t"));
+    let updates = net.updates();
+    let mut removed = updates.iter().flat_map(|update| &update.removed);
+    assert!(removed.any(|topic| &**topic == "t"));
+}
+
+#[test]
+fn an_answer_without_partitions_says_nothing_of_them() {
+    let mut net = Net::with_topic();
+    net.topic("t", &[]);
+    net.update();
+    assert_eq!(net.leaders("t"), [Some(1), Some(2), Some(3)]);
+    let error = net.cluster().topic("t").expect("known").error;
+    assert_eq!(error, ErrorCode::LEADER_NOT_AVAILABLE);
+}
+
+#[test]
 fn a_topic_nobody_has_told_of_yet_does_not_expire() {
     let mut net = Net::started(config("b1:9092"));
     net.hold_metadata = true;

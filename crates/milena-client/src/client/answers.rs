@@ -11,6 +11,7 @@ use tracing::{debug, warn};
 use super::Client;
 use crate::config::software;
 use crate::connection::Request;
+use crate::renewal::brokers_of;
 use crate::versions::Versions;
 use crate::{
     Action, BrokerFault, CloseReason, ConnectFailure, ConnectionId, Event, MetadataFailure,
@@ -195,9 +196,13 @@ impl<R> Client<R> {
     }
 
     fn apply_metadata(&mut self, now: Instant, answer: &MetadataResponse<'_>, version: Version) {
+        let brokers = brokers_of(answer);
+        if brokers.is_empty() {
+            return self.metadata_failed(now, MetadataFailure::NoBrokers);
+        }
         let full = self.refresh.asked().is_some_and(|asked| asked.full);
         // Before the answer makes new topics old ones: those never expire.
-        let expired = if full && !answer.brokers.is_empty() {
+        let expired = if full {
             self.refresh.expire(now)
         } else {
             Vec::new()
@@ -206,9 +211,7 @@ impl<R> Client<R> {
             .iter()
             .for_each(|topic| self.cluster.remove_topic(topic));
         let track = |topic: &str| self.refresh.mentioned(topic);
-        let Some(mut applied) = self.cluster.apply(answer, version.number, track) else {
-            return self.metadata_failed(now, MetadataFailure::NoBrokers);
-        };
+        let mut applied = self.cluster.apply(answer, brokers, version.number, track);
         applied.update.removed = expired;
         self.refresh.succeeded(now, applied.learned, &mut self.rng);
         if applied.stale {
