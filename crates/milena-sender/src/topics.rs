@@ -75,10 +75,9 @@ impl Sender {
         }
         for name in &update.removed {
             self.forget_leaders(now, name);
+            self.accumulator.forget_topic(name);
             if self.accumulator.is_topic_wanted(name) {
                 self.client.track_topic(now, name);
-            } else {
-                self.accumulator.forget_topic(name);
             }
         }
         if update

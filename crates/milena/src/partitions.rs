@@ -30,11 +30,10 @@ pub struct Node {
     pub rack: Option<String>,
 }
 
-pub(crate) fn of(sender: &Sender, topic: &str) -> Vec<PartitionInfo> {
+/// The partitions of a topic, unless the metadata does not know it.
+pub(crate) fn of(sender: &Sender, topic: &str) -> Option<Vec<PartitionInfo>> {
     let cluster = sender.client().cluster();
-    let Some(topic) = cluster.topic(topic) else {
-        return Vec::new();
-    };
+    let topic = cluster.topic(topic)?;
     let node = |id| {
         cluster.broker(id).map(|broker| Node {
             id: broker.id.0,
@@ -49,5 +48,5 @@ pub(crate) fn of(sender: &Sender, topic: &str) -> Vec<PartitionInfo> {
         replicas: partition.replicas.iter().map(|id| id.0).collect(),
         in_sync: partition.in_sync.iter().map(|id| id.0).collect(),
     });
-    partitions.collect()
+    Some(partitions.collect())
 }

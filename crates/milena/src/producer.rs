@@ -3,9 +3,10 @@
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use milena_accumulator::{Deliveries, Delivery, DeliveryError, RecordMetadata, Want};
+use milena_tokio::sender::Sender;
 
 use crate::config::ProducerConfig;
 use crate::error::{BuildError, ConnectError, SendError, SendManyError, TrySendError};
@@ -181,18 +182,9 @@ impl Producer {
     /// # Cancel safety
     /// Dropped before it is ready, nothing happened.
     pub async fn topic(&self, name: &str) -> Result<Topic, SendError> {
-        let topic = match self.shared.accumulator.topic(name) {
-            Some(topic) => topic,
-            None => {
-                self.shared
-                    .wait_topic(name, None, self.shared.deadline())
-                    .await?
-            }
-        };
-        Ok(Topic {
-            shared: Arc::clone(&self.shared),
-            topic,
-        })
+        let shared = Arc::clone(&self.shared);
+        let topic = self.topic_until(name, self.shared.deadline()).await?;
+        Ok(Topic { shared, topic })
     }
 
     /// The partitions of a topic and who leads them. Waits until the topic is known.
@@ -203,11 +195,15 @@ impl Producer {
     /// # Cancel safety
     /// Dropped before it is ready, nothing happened.
     pub async fn partitions_for(&self, topic: &str) -> Result<Vec<PartitionInfo>, SendError> {
-        self.topic(topic).await?;
-        Ok(self
-            .shared
-            .driver
-            .ask(|sender| partitions::of(sender, topic)))
+        let deadline = self.shared.deadline();
+        loop {
+            self.topic_until(topic, deadline).await?;
+            let partitions = |sender: &Sender| partitions::of(sender, topic);
+            // It may have been forgotten since: then there is something to wait for again.
+            if let Some(partitions) = self.shared.driver.ask(partitions) {
+                return Ok(partitions);
+            }
+        }
     }
 
     /// Sends what was accepted before this call without waiting for fuller batches, and waits
@@ -254,6 +250,17 @@ impl Producer {
             .append(topic, &record.message, Want::Delivery, None);
         let appended = appended.map_err(|refused| self.shared.refused(refused, topic))?;
         Ok(expect_delivery(appended.delivery))
+    }
+
+    async fn topic_until(
+        &self,
+        name: &str,
+        deadline: Instant,
+    ) -> Result<Arc<milena_accumulator::Topic>, SendError> {
+        match self.shared.accumulator.topic(name) {
+            Some(topic) => Ok(topic),
+            None => self.shared.wait_topic(name, None, deadline).await,
+        }
     }
 
     #[cold]

@@ -44,6 +44,34 @@ async fn who_waits_for_a_topic_is_told_also_after_the_idle_time() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn partitions_of_a_topic_that_is_forgotten_meanwhile_are_asked_for() {
+    let server = cluster(1).await;
+    server.cluster().create_topic("orders", 1).unwrap();
+    let slow = Rule::on(ApiKey::METADATA).act(Act::Delay(100));
+    server.cluster().add_rule(slow);
+    let config = forgetful(&server).max_block(Duration::from_secs(20));
+    let producer = config.connect().await.unwrap();
+    // Somebody waits for a partition that there is not.
+    let waiting = producer.clone();
+    let waits = tokio::spawn(async move {
+        let record = Record::to("orders").partition(1).value("v");
+        waiting.send(record).await.map(drop)
+    });
+    let asked = || server.cluster().journal().count(ApiKey::METADATA);
+    let begun = tokio::time::Instant::now();
+    let mut told = 0;
+    while begun.elapsed() < IDLE + Duration::from_secs(3) {
+        let partitions = producer.partitions_for("orders").await.unwrap();
+        assert_eq!(partitions.len(), 1, "after {:?}", begun.elapsed());
+        told += 1;
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert!(told > 100 && asked() > 5);
+    assert!(!waits.is_finished());
+    waits.abort();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_leader_that_one_answer_leaves_out_while_it_is_busy_is_asked_for() {
     let server = cluster(2).await;
     for topic in ["orders", "more", "others", "news"] {
