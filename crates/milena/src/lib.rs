@@ -100,6 +100,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod asked;
 mod config;
 mod data;
 mod error;

@@ -1,17 +1,15 @@
 //! What all handles of a producer share, and the way of a record into it.
 
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use milena_accumulator::{
     Accumulator, Appended, AsRecord, Claim, Clock, Deliveries, Refused, Room, Target, Topic,
-    TopicError, WaitTopic, Want,
+    TopicError, Want,
 };
 use milena_tokio::{Driver, SystemClock};
 
+use crate::asked::Asked;
 use crate::error::{self, SendError, SendManyError};
 use crate::record::Message;
 
@@ -24,19 +22,8 @@ pub(crate) struct Shared {
     pub(crate) driver: Driver,
     pub(crate) max_block: Duration,
     pub(crate) client_id: String,
-    /// What callers who do not wait asked for.
-    asked: Mutex<Vec<Asked>>,
+    asked: Mutex<Asked>,
 }
-
-/// A topic, or a partition of it, that is looked up for somebody who will call again.
-struct Asked {
-    topic: Arc<str>,
-    partition: Option<i32>,
-    wait: WaitTopic,
-}
-
-/// So long a topic is looked up for those who do not wait for it, or longer if `max.block.ms` is.
-const LOOK_UP: Duration = Duration::from_secs(60);
 
 impl Drop for Shared {
     fn drop(&mut self) {
@@ -226,37 +213,7 @@ impl Shared {
             return SendError::Closed(reason);
         }
         let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut answer = None;
-        asked.retain_mut(|asked| {
-            let context = &mut Context::from_waker(Waker::noop());
-            match Pin::new(&mut asked.wait).poll(context) {
-                Poll::Pending => true,
-                Poll::Ready(result) => {
-                    if *asked.topic == *name && asked.partition == partition {
-                        answer = result.err();
-                    }
-                    false
-                }
-            }
-        });
-        if let Some(error) = answer {
-            return error.into();
-        }
-        let is_this = |asked: &Asked| *asked.topic == *name && asked.partition == partition;
-        let topic: Arc<str> = name.into();
-        if !asked.iter().any(is_this) {
-            let now = SystemClock.now();
-            let deadline = now + self.max_block.max(LOOK_UP);
-            let wait = self
-                .accumulator
-                .wait_topic(now, &topic, partition, deadline);
-            asked.push(Asked {
-                topic: Arc::clone(&topic),
-                partition,
-                wait,
-            });
-        }
-        SendError::UnknownYet { topic, partition }
+        asked.again(&self.accumulator, self.max_block, name, partition)
     }
 
     /// Why a record was refused, for a caller who does not wait. What is missing is looked up.

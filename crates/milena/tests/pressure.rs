@@ -244,6 +244,46 @@ async fn try_send_asks_for_a_topic_it_does_not_know() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn try_send_asks_for_many_topics_at_once() {
+    let server = cluster(1).await;
+    let producer = config(&server).build().unwrap();
+    // In no order, half of them there.
+    let mut open: Vec<_> = (0..400).map(|n| format!("t{}", n * 37 % 400)).collect();
+    for name in &open[..200] {
+        server.cluster().create_topic(name, 1).unwrap();
+    }
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let mut deliveries = Vec::new();
+    while !open.is_empty() {
+        assert!(Instant::now() < deadline, "{} are open", open.len());
+        open.retain(
+            |name| match producer.try_send(Record::to(name).value("v")) {
+                Ok(delivery) => {
+                    deliveries.push(delivery);
+                    false
+                }
+                Err(error) => {
+                    let reason = error.reason();
+                    let expected =
+                        matches!(reason, SendError::UnknownYet { topic, .. } if **topic == **name);
+                    assert!(expected, "{name}: {reason}");
+                    true
+                }
+            },
+        );
+        if deliveries.len() == 200 {
+            for name in &open {
+                let _ = server.cluster().create_topic(name, 1);
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    for delivery in deliveries {
+        assert_eq!(delivery.await.unwrap().offset(), Some(0));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn try_send_asks_for_a_partition_it_does_not_know() {
     let server = cluster(1).await;
     server.cluster().create_topic("orders", 1).unwrap();
