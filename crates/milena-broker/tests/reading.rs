@@ -268,6 +268,38 @@ fn offsets_are_listed_in_every_version() {
 }
 
 #[test]
+fn a_partition_that_is_asked_for_twice_is_refused_each_time() {
+    let mut cluster = cluster();
+    send(&mut cluster, &["a", "b"]);
+    let partitions = [0, 7, 0].map(|partition_index| ListOffsetsPartition {
+        partition_index,
+        current_leader_epoch: -1,
+        timestamp: -1,
+    });
+    let topic = |partitions: &[_]| ListOffsetsTopic {
+        name: "t",
+        partitions: partitions.to_vec(),
+    };
+    let invalid = (ErrorCode::INVALID_REQUEST.0, -1);
+    let unknown = (ErrorCode::UNKNOWN_TOPIC_OR_PARTITION.0, -1);
+    for topics in [
+        vec![topic(&partitions)],
+        vec![topic(&partitions[..2]), topic(&partitions[2..])],
+    ] {
+        let request = ListOffsetsRequest {
+            replica_id: -1,
+            topics,
+            ..ListOffsetsRequest::default()
+        };
+        let frame = answer(&mut cluster, 1, &request, 7);
+        let response = read::<ListOffsetsRequest<'_>>(&frame, 7);
+        let answers = response.topics.iter().flat_map(|topic| &topic.partitions);
+        let found: Vec<_> = answers.map(|one| (one.error_code, one.offset)).collect();
+        assert_eq!(found, [invalid, unknown, invalid]);
+    }
+}
+
+#[test]
 fn what_is_discarded_cannot_be_read() {
     let topic = TopicConfig {
         discard: true,

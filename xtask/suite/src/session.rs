@@ -231,9 +231,20 @@ impl Session {
         timestamp: i64,
         version: i16,
     ) -> Result<()> {
-        let place = self.place(topic, partition)?;
+        self.offsets(topic, &[partition], timestamp, version)
+    }
+
+    /// The same of several partitions, asked of the leader of the first one.
+    pub(crate) fn offsets(
+        &mut self,
+        topic: &str,
+        partitions: &[i32],
+        timestamp: i64,
+        version: i16,
+    ) -> Result<()> {
+        let place = self.place(topic, partitions[0])?;
         let address = place.map_or_else(|| self.first.clone(), |place| place.leader);
-        let line = self.list_offsets(&address, topic, partition, timestamp, version)?;
+        let line = self.list_offsets(&address, topic, partitions, timestamp, version)?;
         let what = match timestamp {
             -1 => "latest",
             -2 => "earliest",
@@ -247,18 +258,21 @@ impl Session {
         &mut self,
         address: &str,
         topic: &str,
-        partition: i32,
+        partitions: &[i32],
         timestamp: i64,
         version: i16,
     ) -> Result<String> {
-        let partition = list_offsets::ListOffsetsPartition {
-            partition_index: partition,
-            timestamp,
-            ..Default::default()
-        };
+        let partitions =
+            partitions
+                .iter()
+                .map(|&partition_index| list_offsets::ListOffsetsPartition {
+                    partition_index,
+                    timestamp,
+                    ..Default::default()
+                });
         let listed = list_offsets::ListOffsetsTopic {
             name: topic,
-            partitions: vec![partition],
+            partitions: partitions.collect(),
         };
         let request = ListOffsetsRequest {
             replica_id: -1,

@@ -96,7 +96,7 @@ impl Session {
         for partition in 0..partitions {
             retry(|| {
                 let place = self.place(topic, partition)?.context("no leader")?;
-                let listed = self.list_offsets(&place.leader, topic, partition, -1, 5)?;
+                let listed = self.list_offsets(&place.leader, topic, &[partition], -1, 5)?;
                 ensure!(listed.starts_with("NONE"), "{topic}-{partition}: {listed}");
                 Ok(())
             })?;

@@ -1,5 +1,7 @@
 //! ListOffsets: where a log begins and ends, and where a time is in it.
 
+use std::collections::BTreeSet;
+
 use milena_record::{BatchHeader, batches};
 use milena_wire::api::list_offsets::{
     ListOffsetsPartition, ListOffsetsPartitionResponse, ListOffsetsTopicResponse,
@@ -39,13 +41,25 @@ impl Cluster {
         if let Some(reply) = effects.before(call.now) {
             return Ok(reply);
         }
-        let topics = request.topics.iter().map(|topic| ListOffsetsTopicResponse {
-            name: topic.name,
-            partitions: topic
-                .partitions
-                .iter()
-                .map(|wanted| self.list(call, topic.name, wanted, &effects))
-                .collect(),
+        let mut seen = BTreeSet::new();
+        let mut repeated = BTreeSet::new();
+        for topic in &request.topics {
+            let indices = topic.partitions.iter().map(|one| one.partition_index);
+            let ids = indices.map(|index| (topic.name, index));
+            repeated.extend(ids.filter(|id| !seen.insert(*id)));
+        }
+        let topics = request.topics.iter().map(|topic| {
+            let partitions = topic.partitions.iter().map(|wanted| {
+                // As Kafka has it; and each may take much to decompress.
+                match repeated.contains(&(topic.name, wanted.partition_index)) {
+                    true => listed(call, wanted, Err(ErrorCode::INVALID_REQUEST)),
+                    false => listed(call, wanted, self.find(call, topic.name, wanted, &effects)),
+                }
+            });
+            ListOffsetsTopicResponse {
+                name: topic.name,
+                partitions: partitions.collect(),
+            }
         });
         let response = ListOffsetsResponse {
             throttle_time_ms: effects.throttle_ms,
@@ -54,27 +68,33 @@ impl Cluster {
         call.answer::<ListOffsetsRequest<'_>>(&effects, &response)
     }
 
-    fn list(
+    fn find(
         &self,
         call: &Call<'_>,
         name: &str,
         wanted: &ListOffsetsPartition,
         effects: &Effects,
-    ) -> ListOffsetsPartitionResponse {
+    ) -> Result<Found, ErrorCode> {
         let index = wanted.partition_index;
-        let refused = effects.code_for(name, Some(index)).map_or(Ok(()), Err);
-        let led = refused.and_then(|()| self.led(call, name, index, wanted.current_leader_epoch));
-        let found =
-            led.map(|(_, partition, log)| find(log, wanted.timestamp, partition.leader_epoch));
-        let code = found.err().unwrap_or(ErrorCode::NONE);
-        let (timestamp, offset, epoch) = found.unwrap_or(NOWHERE);
-        ListOffsetsPartitionResponse {
-            partition_index: index,
-            error_code: code.0,
-            timestamp,
-            offset,
-            leader_epoch: if call.version.number >= 4 { epoch } else { -1 },
-        }
+        effects.code_for(name, Some(index)).map_or(Ok(()), Err)?;
+        let (_, partition, log) = self.led(call, name, index, wanted.current_leader_epoch)?;
+        Ok(find(log, wanted.timestamp, partition.leader_epoch))
+    }
+}
+
+fn listed(
+    call: &Call<'_>,
+    wanted: &ListOffsetsPartition,
+    found: Result<Found, ErrorCode>,
+) -> ListOffsetsPartitionResponse {
+    let code = found.err().unwrap_or(ErrorCode::NONE);
+    let (timestamp, offset, epoch) = found.unwrap_or(NOWHERE);
+    ListOffsetsPartitionResponse {
+        partition_index: wanted.partition_index,
+        error_code: code.0,
+        timestamp,
+        offset,
+        leader_epoch: if call.version.number >= 4 { epoch } else { -1 },
     }
 }
 
