@@ -316,6 +316,52 @@ async fn a_client_that_does_not_read_cannot_keep_a_broker_from_stopping() {
 }
 
 #[tokio::test]
+async fn a_client_that_does_not_read_is_not_given_answers_without_end() {
+    for delay in [0, 1] {
+        let server = server(1).await;
+        let delay = Rule::on(ApiKey::FETCH).act(Act::Delay(delay));
+        server.cluster().add_rule(delay);
+        let body = batch(NOBODY, &[&"x".repeat(900_000)]);
+        let mut stream = connect(&server, 1).await;
+        ask(&mut stream, &produce("t", Uuid::ZERO, 0, &body), 9)
+            .await
+            .expect("an answer");
+        let requests = frame(&fetch(0), 11).repeat(100);
+        stream.write_all(&requests).await.expect("written");
+        let carried_out = || server.cluster().journal().count(ApiKey::FETCH);
+        let mut seen = 0;
+        // It goes on until neither it nor the system holds more.
+        while seen == 0 || seen != carried_out() {
+            seen = carried_out();
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        assert!(seen < 60, "{seen} answers of 900 KB");
+        for _ in 0..100 {
+            let answer = next(&mut stream).await.expect("an answer");
+            assert!(answer.len() > 900_000);
+        }
+        assert_eq!(carried_out(), 100);
+    }
+}
+
+#[tokio::test]
+async fn an_answer_may_be_held_back_for_ever() {
+    let cluster = Cluster::new(ClusterConfig::default());
+    let options = ServeOptions {
+        delay: Duration::MAX,
+        ..ServeOptions::default()
+    };
+    let server = serve(cluster, options).await.expect("ports");
+    let mut stream = connect(&server, 1).await;
+    let bytes = frame(&versions(), 3);
+    stream.write_all(&bytes).await.expect("written");
+    let answer = tokio::time::timeout(Duration::from_millis(50), next(&mut stream)).await;
+    assert!(answer.is_err(), "neither an answer nor a close: {answer:?}");
+    server.stop_broker(1, Stop::Graceful).await;
+    assert!(next(&mut stream).await.is_some(), "the last answers");
+}
+
+#[tokio::test]
 async fn connections_of_a_running_broker_can_be_closed() {
     let server = server(1).await;
     let mut old = connect(&server, 1).await;

@@ -24,6 +24,13 @@ const READ: usize = 256 * 1024;
 /// How many bytes of requests may pile up behind one that waits.
 const READ_AHEAD: usize = 1024 * 1024;
 
+/// With so many bytes of answers that are not written yet no more requests are carried out, and none are read. Each may
+/// be as large as what it asks for.
+const ANSWERS: usize = 16 * 1024 * 1024;
+
+/// The longest that an answer is held back: as good as for ever, and a time that can be reckoned with.
+const LONGEST_DELAY: Duration = Duration::from_secs(365 * 24 * 3600);
+
 /// How long a client may take to read the last answers.
 const FAREWELL: Duration = Duration::from_millis(500);
 
@@ -31,6 +38,16 @@ const FAREWELL: Duration = Duration::from_millis(500);
 struct Held {
     due: Instant,
     answer: Answer,
+}
+
+/// What is to be done when the requests that arrived were looked at.
+enum Next {
+    /// To read more of them.
+    Read,
+    /// To write what they are answered with before the rest is looked at.
+    Write,
+    /// To hold the next one until it can be answered.
+    Wait(Wait),
 }
 
 /// Why a connection is left.
@@ -59,6 +76,8 @@ pub(super) struct Connection {
     /// Answers that are due, together.
     output: BytesMut,
     held: VecDeque<Held>,
+    /// The bytes of those.
+    held_len: usize,
     alarm: Alarm,
     /// Whether the broker stays silent from now on.
     silent: bool,
@@ -90,6 +109,7 @@ impl Connection {
             input: BytesMut::with_capacity(READ),
             output: BytesMut::new(),
             held: VecDeque::new(),
+            held_len: 0,
             alarm: Alarm::new(),
             silent: false,
             last: false,
@@ -132,17 +152,26 @@ impl Connection {
             self.release(false);
             self.write().await?;
             match waiting {
-                Some(wait) => self.wait(wait).await?,
-                None => self.read().await?,
+                Next::Wait(wait) => self.wait(wait).await?,
+                Next::Write if self.has_room() => {}
+                Next::Read | Next::Write => self.read().await?,
             }
         }
     }
 
-    /// Handles all whole requests that have arrived, up to one that has to wait.
-    fn take_frames(&mut self) -> Result<Option<Wait>, End> {
+    /// Whether more answers may be made.
+    fn has_room(&self) -> bool {
+        self.output.len() + self.held_len < ANSWERS
+    }
+
+    /// Handles all whole requests that have arrived, up to one that has to wait, or until there is much to write.
+    fn take_frames(&mut self) -> Result<Next, End> {
         let shared = Arc::clone(&self.shared);
         let mut cluster = None;
         while !self.silent && !self.last {
+            if !self.has_room() {
+                return Ok(Next::Write);
+            }
             let frame = frame_len(&self.input, shared.options.max_request);
             // A length that cannot be: not a client of Kafka, or a hostile one.
             let Some(len) = frame.map_err(|_| End::Close(Stop::Graceful))? else {
@@ -170,7 +199,7 @@ impl Connection {
                 self.announce();
             }
             if let Reply::Wait(wait) = reply {
-                return Ok(Some(wait));
+                return Ok(Next::Wait(wait));
             }
             self.input.advance(4 + len);
             self.accept(reply)?;
@@ -178,7 +207,7 @@ impl Connection {
         if self.silent {
             self.input.clear();
         }
-        Ok(None)
+        Ok(Next::Read)
     }
 
     /// Wakes those who wait for something to fetch.
@@ -191,15 +220,15 @@ impl Connection {
     fn accept(&mut self, reply: Reply) -> Result<(), End> {
         match reply {
             Reply::Answer(answer) => {
-                let delay = self.shared.options.delay + Duration::from_millis(answer.after_ms);
+                let own = Duration::from_millis(answer.after_ms);
+                let delay = self.shared.options.delay.saturating_add(own);
                 if delay.is_zero() && self.held.is_empty() {
                     self.last = answer.then_close;
                     self.output.extend_from_slice(&answer.bytes);
                 } else {
-                    self.held.push_back(Held {
-                        due: Instant::now() + delay,
-                        answer,
-                    });
+                    let due = Instant::now() + delay.min(LONGEST_DELAY);
+                    self.held_len += answer.bytes.len();
+                    self.held.push_back(Held { due, answer });
                 }
             }
             Reply::Nothing | Reply::Wait(_) => {}
@@ -217,6 +246,7 @@ impl Connection {
                 break;
             };
             self.last = held.answer.then_close;
+            self.held_len -= held.answer.bytes.len();
             self.output.extend_from_slice(&held.answer.bytes);
         }
     }
@@ -253,8 +283,9 @@ impl Connection {
             self.input.reserve(READ);
         }
         let due = self.held.front().map(|held| held.due);
+        let has_room = self.has_room();
         tokio::select! {
-            read = self.stream.read_buf(&mut self.input) => match read? {
+            read = self.stream.read_buf(&mut self.input), if has_room => match read? {
                 0 => Err(End::Client),
                 _ => Ok(()),
             },
