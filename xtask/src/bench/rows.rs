@@ -168,6 +168,7 @@ impl Variant {
             "many" => "send_many",
             "name" => "by name",
             "bytes" => "shared bytes",
+            "callback" => "by handle, callback",
             other => other,
         };
         match self.each {

@@ -135,6 +135,7 @@ pub const ROWS: &[Row] = &[
         by("handle", &[AtMostBest(Cpu, 0.15), AtMostFloor(3.0), PeakAboveBuffer(16.0)]),
         by("many", &[AtMostFloor(3.0)]),
         by("name", &[AtMostBest(Cpu, 0.25)]),
+        by("callback", &[]),
         awaited("handle", &[AtMostBest(Cpu, 0.20)]),
     ]))),
     row("100B-each", "100 B, every record awaited", EACH, &[by("handle", &[AtMostBest(Cpu, 0.20)])]),

@@ -1,13 +1,15 @@
 //! milena in the common harness.
 //!
 //! `--api` says how values are handed over: `handle` (a topic handle, borrowed values; the default), `bytes` (a topic
-//! handle, shared values), `name` (by topic name, borrowed), `many` (a topic handle, 64 records a call).
+//! handle, shared values), `name` (by topic name, borrowed), `many` (a topic handle, 64 records a call), `callback` (a
+//! topic handle, borrowed, each record with a callback that counts it).
 
 #![forbid(unsafe_code)]
 
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
@@ -24,6 +26,7 @@ enum Api {
     Bytes,
     Name,
     Many,
+    Callback,
 }
 
 struct Milena {
@@ -32,6 +35,7 @@ struct Milena {
     api: Api,
     ack: Ack,
     sent: AtomicU64,
+    called: Arc<AtomicU64>,
 }
 
 impl Milena {
@@ -122,6 +126,16 @@ impl Milena {
                     }
                 }
             }
+            Api::Callback => {
+                for number in numbers {
+                    let message = self.message(load, headers, number);
+                    let called = Arc::clone(&self.called);
+                    let count = move |outcome: &Result<_, _>| {
+                        called.fetch_add(u64::from(outcome.is_ok()), Relaxed);
+                    };
+                    topic.send_with(message, count).await?;
+                }
+            }
         }
         Ok(())
     }
@@ -205,10 +219,12 @@ impl Peer for Milena {
                 "bytes" => Api::Bytes,
                 "name" => Api::Name,
                 "many" => Api::Many,
+                "callback" => Api::Callback,
                 other => bail!("no way to send called {other}"),
             },
             ack: settings.ack,
             sent: AtomicU64::new(0),
+            called: Arc::default(),
         })
     }
 
@@ -233,6 +249,10 @@ impl Peer for Milena {
                 counters.records_acknowledged,
                 counters.records_failed
             );
+        }
+        let called = self.called.load(Relaxed);
+        if self.api == Api::Callback && called != sent {
+            bail!("{called} of {sent} callbacks were called");
         }
         Ok(())
     }
