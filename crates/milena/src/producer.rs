@@ -12,7 +12,7 @@ use crate::config::ProducerConfig;
 use crate::error::{BuildError, ConnectError, SendError, SendManyError, TrySendError};
 use crate::partitions::{self, PartitionInfo};
 use crate::record::Record;
-use crate::sending::{ForDelivery, ForNothing, SendRecord, Sending};
+use crate::sending::{ForCallback, ForDelivery, ForNothing, SendRecord, Sending};
 use crate::shared::{Shared, Wanted, many_failed};
 use crate::snapshot::Snapshot;
 use crate::topic::{Topic, expect_delivery};
@@ -159,19 +159,18 @@ impl Producer {
     ///
     /// # Cancel safety
     /// As for `send`.
-    pub async fn send_with(
-        &self,
-        record: Record<'_>,
+    #[inline]
+    pub fn send_with<'a>(
+        &'a self,
+        record: Record<'a>,
         callback: impl FnOnce(&Result<RecordMetadata, DeliveryError>) + Send + 'static,
-    ) -> Result<(), SendError> {
-        let mut wanted = Wanted::Callback(Some(Box::new(callback)));
-        let topic = self.shared.accumulator.find_topic(&record.topic);
-        if let Some(topic) = topic
-            && self.shared.append_now(topic, &record.message, &mut wanted)
-        {
-            return Ok(());
-        }
-        self.send_waiting(&record, wanted).await.map(drop)
+    ) -> impl Future<Output = Result<(), SendError>> + Send + 'a {
+        let producer = self;
+        Sending::new(SendRecord {
+            producer,
+            wish: ForCallback(Some(Box::new(callback))),
+            record,
+        })
     }
 
     /// A handle to one topic, for loops that send much to it. Waits until the topic is known.

@@ -1,4 +1,4 @@
-//! The futures of `send` and `enqueue`.
+//! The futures of `send`, `enqueue` and `send_with`.
 //!
 //! Written by hand, so that a record stays where it was made: an `async fn` moves it into its state, and once more
 //! when it is first polled, which costs a quarter of what sending it does.
@@ -8,7 +8,7 @@ use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use milena_accumulator::{Claim, Delivery, Want};
+use milena_accumulator::{Callback, Claim, Delivery, Want};
 
 use crate::error::SendError;
 use crate::producer::Producer;
@@ -28,7 +28,7 @@ pub(crate) trait Job<'a> {
     /// or if it is time to let others run.
     ///
     /// It is not inlined, and what it gives is small: see [`Claim`].
-    fn now(&self, timestamp: i64) -> Option<<Self::Wish as Wish>::Claimed>;
+    fn now(&mut self, timestamp: i64) -> Option<<Self::Wish as Wish>::Claimed>;
 
     /// The long way. Takes the record.
     fn later(&mut self) -> Later<'a, Accepted<'a, Self>>;
@@ -105,8 +105,11 @@ pub(crate) trait Wish {
     /// What the short way gives for it.
     type Claimed;
 
-    const WANT: Want<'static>;
-    const WANTED: Wanted;
+    /// What to ask for.
+    fn want(&mut self) -> Want<'_>;
+
+    /// The same for the long way, which may ask several times. Takes the callback, if there is one.
+    fn wanted(&mut self) -> Wanted;
 
     /// `claim` is there if a delivery was wanted.
     fn claimed(claim: Option<Claim>) -> Self::Claimed;
@@ -125,8 +128,14 @@ impl Wish for ForDelivery {
     type Accepted = Delivery;
     type Claimed = Claim;
 
-    const WANT: Want<'static> = Want::Delivery;
-    const WANTED: Wanted = Wanted::Delivery;
+    #[inline(always)]
+    fn want(&mut self) -> Want<'_> {
+        Want::Delivery
+    }
+
+    fn wanted(&mut self) -> Wanted {
+        Wanted::Delivery
+    }
 
     #[inline(always)]
     fn claimed(claim: Option<Claim>) -> Claim {
@@ -150,8 +159,39 @@ impl Wish for ForNothing {
     type Accepted = ();
     type Claimed = ();
 
-    const WANT: Want<'static> = Want::Nothing;
-    const WANTED: Wanted = Wanted::Nothing;
+    #[inline(always)]
+    fn want(&mut self) -> Want<'_> {
+        Want::Nothing
+    }
+
+    fn wanted(&mut self) -> Wanted {
+        Wanted::Nothing
+    }
+
+    #[inline(always)]
+    fn claimed(_: Option<Claim>) {}
+
+    #[inline(always)]
+    fn accepted((): (), _: &Message<'_>, _: i64) {}
+
+    fn waited(_: Option<Delivery>) {}
+}
+
+/// A callback with the outcome. It is here until the record is accepted.
+pub(crate) struct ForCallback(pub(crate) Option<Callback>);
+
+impl Wish for ForCallback {
+    type Accepted = ();
+    type Claimed = ();
+
+    #[inline(always)]
+    fn want(&mut self) -> Want<'_> {
+        Want::Callback(&mut self.0)
+    }
+
+    fn wanted(&mut self) -> Wanted {
+        Wanted::Callback(self.0.take())
+    }
 
     #[inline(always)]
     fn claimed(_: Option<Claim>) {}
@@ -179,19 +219,20 @@ impl<'a, W: Wish + 'a> Job<'a> for SendMessage<'a, W> {
     }
 
     #[inline(never)]
-    fn now(&self, timestamp: i64) -> Option<W::Claimed> {
+    fn now(&mut self, timestamp: i64) -> Option<W::Claimed> {
         self.message.check().ok()?;
         let Topic { shared, topic } = self.topic;
         if shared.accumulator.is_ahead() {
             return None;
         }
-        let appended = shared.append_at(topic, &self.message, timestamp, W::WANT);
+        let appended = shared.append_at(topic, &self.message, timestamp, self.wish.want());
         Some(W::claimed(appended.ok()?))
     }
 
     fn later(&mut self) -> Later<'a, W::Accepted> {
-        let (topic, message) = (self.topic, mem::take(&mut self.message));
-        Box::pin(async move { topic.send_waiting(&message, W::WANTED).await.map(W::waited) })
+        let (topic, wanted) = (self.topic, self.wish.wanted());
+        let message = mem::take(&mut self.message);
+        Box::pin(async move { topic.send_waiting(&message, wanted).await.map(W::waited) })
     }
 }
 
@@ -212,7 +253,7 @@ impl<'a, W: Wish + 'a> Job<'a> for SendRecord<'a, W> {
     }
 
     #[inline(never)]
-    fn now(&self, timestamp: i64) -> Option<W::Claimed> {
+    fn now(&mut self, timestamp: i64) -> Option<W::Claimed> {
         let Record { topic, message } = &self.record;
         message.check().ok()?;
         let shared = &self.producer.shared;
@@ -220,16 +261,13 @@ impl<'a, W: Wish + 'a> Job<'a> for SendRecord<'a, W> {
             return None;
         }
         let topic = shared.accumulator.find_topic(topic)?;
-        let appended = shared.append_at(topic, message, timestamp, W::WANT);
+        let appended = shared.append_at(topic, message, timestamp, self.wish.want());
         Some(W::claimed(appended.ok()?))
     }
 
     fn later(&mut self) -> Later<'a, W::Accepted> {
-        let none = Record::to("");
-        let (producer, record) = (self.producer, mem::replace(&mut self.record, none));
-        Box::pin(async move {
-            let sent = producer.send_waiting(&record, W::WANTED);
-            sent.await.map(W::waited)
-        })
+        let (producer, wanted) = (self.producer, self.wish.wanted());
+        let record = mem::replace(&mut self.record, Record::to(""));
+        Box::pin(async move { producer.send_waiting(&record, wanted).await.map(W::waited) })
     }
 }

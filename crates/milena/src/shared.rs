@@ -73,19 +73,6 @@ impl Shared {
             .append_at(&SystemClock, topic, message, timestamp, want)
     }
 
-    /// Appends, unless there is something to wait for, or something wrong, or it is time to let others run. Whether it
-    /// did; if not, a callback is still there.
-    pub(crate) fn append_now(
-        &self,
-        topic: &Topic,
-        message: &Message<'_>,
-        wanted: &mut Wanted,
-    ) -> bool {
-        message.check().is_ok()
-            && !self.accumulator.is_ahead()
-            && self.append(topic, message, wanted.want(), None).is_ok()
-    }
-
     /// Lets connections that keep up catch up. A loop that finds memory each time would else keep its thread, perhaps the
     /// only one, until there is none, and be ahead of them by more than the processor's cache holds. Whether it waited.
     async fn keep_pace(&self) -> bool {

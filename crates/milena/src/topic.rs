@@ -8,7 +8,7 @@ use milena_accumulator::{Deliveries, Delivery, DeliveryError, RecordMetadata, Wa
 
 use crate::error::{SendError, SendManyError, TrySendError};
 use crate::record::Message;
-use crate::sending::{ForDelivery, ForNothing, SendMessage, Sending};
+use crate::sending::{ForCallback, ForDelivery, ForNothing, SendMessage, Sending};
 use crate::shared::{Shared, Wanted, many_failed};
 
 /// One topic of a [`Producer`](crate::Producer), for loops that send much to it.
@@ -130,16 +130,18 @@ impl Topic {
     ///
     /// # Cancel safety
     /// As for [`send`](Self::send).
-    pub async fn send_with(
-        &self,
-        message: Message<'_>,
+    #[inline]
+    pub fn send_with<'a>(
+        &'a self,
+        message: Message<'a>,
         callback: impl FnOnce(&Result<RecordMetadata, DeliveryError>) + Send + 'static,
-    ) -> Result<(), SendError> {
-        let mut wanted = Wanted::Callback(Some(Box::new(callback)));
-        if self.shared.append_now(&self.topic, &message, &mut wanted) {
-            return Ok(());
-        }
-        self.send_waiting(&message, wanted).await.map(drop)
+    ) -> impl Future<Output = Result<(), SendError>> + Send + 'a {
+        let topic = self;
+        Sending::new(SendMessage {
+            topic,
+            wish: ForCallback(Some(Box::new(callback))),
+            message,
+        })
     }
 
     /// The topic's name.
