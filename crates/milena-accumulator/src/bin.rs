@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use crate::batch::Batch;
+use crate::delivery::RecordMetadata;
+use crate::failure::DeliveryError;
 use crate::outcome::{CallbackEntry, Outcome};
 
 /// Collects under locks, acts when [run](Self::run) or dropped, which must be outside of them.
@@ -84,8 +86,12 @@ impl Bin {
         let mut panics = 0;
         for calls in mem::take(&mut self.calls) {
             let outcome = calls.outcome;
+            let mut result: Option<Result<RecordMetadata, DeliveryError>> = None;
             for entry in calls.callbacks {
-                let result = outcome.result(entry.index, &entry.about);
+                match (&mut result, outcome.place(entry.index)) {
+                    (Some(Ok(metadata)), Some(place)) => metadata.renew(place, &entry.about),
+                    _ => result = outcome.result(entry.index, &entry.about),
+                }
                 let call = || {
                     if let Some(result) = &result {
                         (entry.call)(result);

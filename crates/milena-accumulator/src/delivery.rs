@@ -32,17 +32,21 @@ pub struct RecordMetadata {
 impl RecordMetadata {
     #[inline]
     pub(crate) fn new(outcome: Arc<Outcome>, place: Place, about: &About) -> Self {
-        let timestamp = match place.log_append_time {
-            -1 => about.timestamp,
-            time => time,
-        };
         Self {
             outcome,
             offset: place.offset,
-            timestamp,
+            timestamp: place.timestamp(about),
             key_size: about.key_size,
             value_size: about.value_size,
         }
+    }
+
+    /// Makes it that of another record of the same batch, whose outcome needs no further reference.
+    pub(crate) fn renew(&mut self, place: Place, about: &About) {
+        self.offset = place.offset;
+        self.timestamp = place.timestamp(about);
+        self.key_size = about.key_size;
+        self.value_size = about.value_size;
     }
 
     /// The topic.

@@ -71,6 +71,17 @@ pub(crate) struct Place {
     pub(crate) log_append_time: i64,
 }
 
+impl Place {
+    /// The time that the record has there.
+    #[inline]
+    pub(crate) fn timestamp(&self, about: &About) -> i64 {
+        match self.log_append_time {
+            -1 => about.timestamp,
+            time => time,
+        }
+    }
+}
+
 /// No place among an outcome's wakers.
 pub(crate) const NO_SEAT: u32 = u32::MAX;
 

@@ -284,6 +284,47 @@ fn what_a_callback_panics_with_ends_no_others_when_it_is_dropped() {
 }
 
 #[test]
+fn each_callback_is_told_of_its_own_record() {
+    let (accumulator, topic) = with_topic(Config::default(), 1);
+    // By the record's own time, and by the broker's.
+    for told in [-1, 77] {
+        let kept = Arc::new(Mutex::new(Vec::new()));
+        for at in 0..5 {
+            let into = Arc::clone(&kept);
+            let mut call: Option<Callback> = Some(Box::new(move |result| {
+                into.lock().unwrap().push(result.clone().unwrap());
+            }));
+            let key = [b'k'; 10];
+            let record = Record {
+                timestamp: Some(1000 + at as i64),
+                key: (at != 2).then_some(&key[..at]),
+                ..value(&[b'v'; 20][..20 - at])
+            };
+            let want = Want::Callback(&mut call);
+            accumulator
+                .append(&TestClock, &topic, &record, want, None)
+                .unwrap();
+        }
+        let mut bin = Bin::new();
+        let verdict = Verdict::Done {
+            base_offset: 30,
+            log_append_time: told,
+        };
+        take(&accumulator, &topic).complete(verdict, &mut bin);
+        assert_eq!(bin.run(), 0);
+        for (at, metadata) in kept.lock().unwrap().iter().enumerate() {
+            let own = 1000 + at as i64;
+            let time = if told == -1 { own } else { told };
+            assert_eq!(metadata.offset(), Some(30 + at as i64));
+            assert_eq!(metadata.timestamp(), time);
+            assert_eq!(metadata.serialized_key_size(), (at != 2).then_some(at));
+            assert_eq!(metadata.serialized_value_size(), Some(20 - at));
+        }
+        assert_eq!(kept.lock().unwrap().len(), 5);
+    }
+}
+
+#[test]
 fn callbacks_run_in_order_and_panics_end_only_their_own() {
     let (accumulator, topic) = with_topic(Config::default(), 1);
     let log = Arc::new(Mutex::new(Vec::new()));
