@@ -11,7 +11,8 @@ use milena_record::{
 use crate::batch::{Batch, Rest};
 use crate::bin::Bin;
 use crate::body::{Body, Pages, own};
-use crate::outcome::{CallbackEntry, Outcome};
+use crate::delivery::About;
+use crate::outcome::{Callback, CallbackEntry, Outcome};
 use crate::pool::Pool;
 use crate::record::Prepared;
 use crate::stock::Stock;
@@ -48,6 +49,8 @@ pub(crate) struct Queue {
     told_opened: bool,
     /// The sender was told that a batch is full here, and has not taken it.
     told_filled: bool,
+    /// Callbacks of the batch that was last closed or taken: as many as the next one may get.
+    callbacks: u32,
     /// Batches are never older than those before them.
     newest: Option<Instant>,
 }
@@ -64,10 +67,12 @@ pub(crate) struct Open {
     pub(crate) records: u32,
     pub(crate) generation: u32,
     pub(crate) ratio: f32,
+    /// Callbacks that it may get, if it gets any.
+    expected_callbacks: u32,
     pub(crate) outcome: Arc<Outcome>,
     /// What is before the tail.
     pages: Arc<Pages>,
-    pub(crate) callbacks: Vec<CallbackEntry>,
+    callbacks: Vec<CallbackEntry>,
     /// Bytes taken out of the budget.
     charged: usize,
     /// When it was closed.
@@ -175,6 +180,17 @@ impl Open {
         self.max_timestamp = self.max_timestamp.max(timestamp);
     }
 
+    /// Keeps what is to be called with the outcome of the record with this index.
+    #[inline(always)]
+    pub(crate) fn call_back(&mut self, index: u32, about: About, call: Callback) {
+        if self.callbacks.is_empty() {
+            // Not four, as a list begins by itself: where partitions are many, batches have one record.
+            let expected = self.expected_callbacks.max(1) as usize;
+            self.callbacks.reserve_exact(expected);
+        }
+        self.callbacks.push(CallbackEntry { index, about, call });
+    }
+
     /// Writes a record with the help of a stock that has what it [needs](Self::need).
     pub(crate) fn write_with(&mut self, record: &Prepared<'_>, stock: &mut Stock, pool: &Pool) {
         let head = self.head_of(record);
@@ -268,6 +284,7 @@ impl Queue {
             pages: start.pages,
             summed: limits.codec == Codec::None,
             callbacks: Vec::new(),
+            expected_callbacks: self.callbacks,
             closed: Period::default(),
             created,
             generation: start.generation,
@@ -276,13 +293,20 @@ impl Queue {
 
     /// Closes the open batch: its bytes are under way from now on.
     pub(crate) fn close(&mut self, pool: &Pool) {
-        if let Some(mut open) = self.open.take() {
-            open.closed = pool.way.begin(open.charged);
+        if let Some(open) = self.end_open(pool) {
             if self.closed.len() == self.closed.capacity() {
                 self.grow();
             }
             self.closed.push_back(open);
         }
+    }
+
+    /// The open batch, if there is one, to which nothing is added any more.
+    fn end_open(&mut self, pool: &Pool) -> Option<Open> {
+        let mut open = self.open.take()?;
+        open.closed = pool.way.begin(open.charged);
+        self.callbacks = open.callbacks.len() as u32;
+        Some(open)
     }
 
     /// Where partitions are many, few have more than one batch closed: a queue grows to four at once by itself.
@@ -330,11 +354,7 @@ impl Queue {
     /// Takes the oldest batch, full or not. Whoever takes it learns from [`rest`](Self::rest) what is left.
     pub(crate) fn take(&mut self, pool: &Pool) -> Option<Open> {
         let closed = self.closed.pop_front();
-        let taken = closed.or_else(|| {
-            let mut open = self.open.take()?;
-            open.closed = pool.way.begin(open.charged);
-            Some(open)
-        })?;
+        let taken = closed.or_else(|| self.end_open(pool))?;
         self.told_filled = !self.closed.is_empty();
         self.told_opened = self.told_filled || self.open.is_some();
         Some(taken)

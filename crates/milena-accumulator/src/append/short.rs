@@ -14,7 +14,7 @@ use super::{Appended, Claim, Place, Placed, Refused};
 use crate::accumulator::Accumulator;
 use crate::clock::{Clock, Urgency};
 use crate::inbox::{News, What};
-use crate::outcome::{CallbackEntry, Outcome};
+use crate::outcome::Outcome;
 use crate::queue::{Change, Open, Queue};
 use crate::record::{AsRecord, Prepared, Want};
 use crate::room::Room;
@@ -257,15 +257,9 @@ pub(super) fn hand_out(
         Want::Nothing => None,
         Want::Delivery => Some(Arc::clone(&open.outcome)),
         Want::Callback(callback) => {
-            let about = record.about();
-            let entry = callback
-                .take()
-                .map(|call| CallbackEntry { index, about, call });
-            if open.callbacks.is_empty() {
-                // Where partitions are many, batches have one record.
-                open.callbacks.reserve_exact(1);
+            if let Some(call) = callback.take() {
+                open.call_back(index, record.about(), call);
             }
-            open.callbacks.extend(entry);
             None
         }
     }
