@@ -1,5 +1,6 @@
 //! The life of one connection: open it, carry frames both ways, report how it ended.
 
+use std::fmt::Display;
 use std::future::Future;
 use std::io;
 use std::mem;
@@ -13,7 +14,7 @@ use std::time::{Duration, Instant};
 use milena_client::{Address, CloseReason, ConnectionId};
 use milena_record::Compressor;
 use milena_sender::{Cursor, FrameBuffer, SealJob, Sealed, Sender, Transmit, WriteJob};
-use tokio::task::{JoinError, JoinHandle};
+use tokio::task::JoinHandle;
 use tokio::time::Sleep;
 
 use crate::connector::Stream;
@@ -111,7 +112,7 @@ async fn settle(core: &Arc<Core>, work: Work) {
 }
 
 /// Batches are gone, and with them what their partitions wait for.
-fn give_up(core: &Arc<Core>, error: &JoinError) {
+fn give_up(core: &Arc<Core>, error: &dyn Display) {
     tracing::error!(%error, "compressing was ended: the producer gives up");
     core.abort();
 }
@@ -411,9 +412,20 @@ impl Carrier<'_> {
     fn begin_seal(&mut self, job: SealJob) {
         let mut compressor = self.compressor.take().unwrap_or_default();
         if job.raw_len() < SEAL_INLINE {
-            let sealed = job.run(&mut compressor);
-            self.compressor = Some(compressor);
-            return self.work = Work::Sealed(sealed);
+            // As on another thread: whoever panics there has the batches with it.
+            let run = AssertUnwindSafe(|| job.run(&mut compressor));
+            match catch_unwind(run) {
+                Ok(sealed) => {
+                    self.compressor = Some(compressor);
+                    self.work = Work::Sealed(sealed);
+                }
+                Err(_) => {
+                    let error = "compressing panicked";
+                    give_up(self.core, &error);
+                    self.failed_write = Some(io::Error::other(error));
+                }
+            }
+            return;
         }
         self.work = Work::Sealing(tokio::task::spawn_blocking(move || {
             (job.run(&mut compressor), compressor)
