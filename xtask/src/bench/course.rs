@@ -54,11 +54,11 @@ const WHOLE: Extent = Extent {
 const QUICK: Extent = Extent {
     flat: 0.25,
     paced: 0.6,
-    span: Duration::from_millis(450),
-    compiling: Duration::from_secs(2),
-    limit: Duration::from_millis(500),
-    kafka: Duration::from_secs(12),
-    patience: Duration::from_secs(6),
+    span: Duration::from_millis(400),
+    compiling: Duration::from_secs(1),
+    limit: Duration::from_millis(300),
+    kafka: Duration::from_secs(8),
+    patience: Duration::from_secs(5),
 };
 
 /// The longest that a run of milena's may take.
