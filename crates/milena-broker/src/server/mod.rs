@@ -28,8 +28,9 @@ pub struct ServeOptions {
     pub port: Option<u16>,
     /// The host that brokers are advertised at, if another than `address`.
     pub advertised_host: Option<String>,
-    /// How long every answer is held back. Requests behind it are carried out meanwhile: this is latency, not a slow
-    /// broker. On Linux it is kept to some microseconds, elsewhere to a millisecond or two. By default zero.
+    /// How long every answer is held back, a year at the most. Requests behind it are carried out meanwhile, unless
+    /// answers of 16 MiB are held back: this is latency, not a slow broker. On Linux it is kept to some microseconds,
+    /// elsewhere to a millisecond or two. By default zero.
     pub delay: Duration,
     /// The largest request in bytes; a larger one closes the connection. By default 100 MiB, as in Kafka.
     pub max_request: usize,
