@@ -281,7 +281,11 @@ impl Session {
         };
         let response = self.to(address)?.ask(version, &request)?;
         let there = response.topics.iter().flat_map(|topic| &topic.partitions);
+        let mut there: Vec<_> = there.collect();
+        // Kafka answers in the order of a hash.
+        there.sort_by_key(|there| there.partition_index);
         let lines: Vec<_> = there
+            .iter()
             .map(|there| format!("{} {}", code(there.error_code), there.offset))
             .collect();
         Ok(lines.join(", "))

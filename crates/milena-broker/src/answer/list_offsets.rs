@@ -1,6 +1,6 @@
 //! ListOffsets: where a log begins and ends, and where a time is in it.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use milena_record::{BatchHeader, batches};
 use milena_wire::api::list_offsets::{
@@ -41,26 +41,31 @@ impl Cluster {
         if let Some(reply) = effects.before(call.now) {
             return Ok(reply);
         }
-        let mut seen = BTreeSet::new();
-        let mut repeated = BTreeSet::new();
+        let mut times = BTreeMap::new();
         for topic in &request.topics {
-            let indices = topic.partitions.iter().map(|one| one.partition_index);
-            let ids = indices.map(|index| (topic.name, index));
-            repeated.extend(ids.filter(|id| !seen.insert(*id)));
-        }
-        let topics = request.topics.iter().map(|topic| {
-            let partitions = topic.partitions.iter().map(|wanted| {
-                // As Kafka has it; and each may take much to decompress.
-                match repeated.contains(&(topic.name, wanted.partition_index)) {
-                    true => listed(call, wanted, Err(ErrorCode::INVALID_REQUEST)),
-                    false => listed(call, wanted, self.find(call, topic.name, wanted, &effects)),
-                }
-            });
-            ListOffsetsTopicResponse {
-                name: topic.name,
-                partitions: partitions.collect(),
+            for wanted in &topic.partitions {
+                *times
+                    .entry((topic.name, wanted.partition_index))
+                    .or_insert(0) += 1;
             }
-        });
+        }
+        let mut topics = BTreeMap::new();
+        for topic in &request.topics {
+            for wanted in &topic.partitions {
+                // Who is named several times is answered once, and refused, as Kafka has it: each may take much to
+                // decompress.
+                let found = match times.remove(&(topic.name, wanted.partition_index)) {
+                    None => continue,
+                    Some(1) => self.find(call, topic.name, wanted, &effects),
+                    Some(_) => Err(ErrorCode::INVALID_REQUEST),
+                };
+                let partitions: &mut Vec<_> = topics.entry(topic.name).or_default();
+                partitions.push(listed(call, wanted, found));
+            }
+        }
+        let topics = topics
+            .into_iter()
+            .map(|(name, partitions)| ListOffsetsTopicResponse { name, partitions });
         let response = ListOffsetsResponse {
             throttle_time_ms: effects.throttle_ms,
             topics: topics.collect(),
