@@ -224,7 +224,7 @@ fn list_offsets_versions(session: &mut Session, topic: &str) -> Result<()> {
     }
     session.offset(topic, 5, -1, 5)?;
     session.offsets(topic, &[0, 5, 0], -1, 5)?;
-    session.offsets(topic, &[5, 0, 5], -1, 5)
+    session.offsets(topic, &[0, 5, 5], -1, 5)
 }
 
 fn metadata_versions(session: &mut Session, topic: &str) -> Result<()> {
